@@ -1,0 +1,122 @@
+"""Rows computed once and kept on disk: memory-mapped, checksummed, resumed after a kill.
+
+A cache is a folder named after a key that describes what its rows were computed from. It holds
+one `.npy` file an array, and `progress.json` with the rows that are done, a CRC-32 for each chunk
+and the rows that failed with their reasons. Rows are written before the progress that claims them.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from udsph_tf.files import write_text
+
+__all__ = ["ArrayCache", "cache_key"]
+
+_CHUNK = 512
+
+Arrays = dict[str, np.ndarray]
+Compute = Callable[[np.ndarray], tuple[Arrays, dict[int, str]]]
+
+
+def cache_key(*parts: str | bytes) -> str:
+    """A short name for a cache, different for different parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update((part.encode() if isinstance(part, str) else part) + b"\x1e")
+    return digest.hexdigest()[:24]
+
+
+class ArrayCache:
+    """Arrays of `num_rows` rows each, filled chunk by chunk.
+
+    Args:
+        folder: where the files are; made if absent.
+        num_rows: number of rows.
+        layout: for each array its shape without the row axis, and its dtype.
+    """
+
+    def __init__(
+        self, folder: str | Path, num_rows: int, layout: Mapping[str, tuple[tuple[int, ...], str]]
+    ):
+        self.folder = Path(folder)
+        self.num_rows = num_rows
+        self.layout = dict(layout)
+        self.failed: dict[int, str] = {}
+        self._crcs: list[int] = []
+        self._arrays: Arrays = {}
+
+    def fill(self, compute: Compute, description: str) -> None:
+        """Compute what is not there yet, with a progress bar.
+
+        Args:
+            compute: takes row numbers (k,), returns arrays of k rows and, by row number, the
+                reasons of those that failed (their rows may hold anything).
+            description: shown beside the progress bar.
+        """
+        self._open()
+        done = min(len(self._crcs) * _CHUNK, self.num_rows)
+        with tqdm(total=self.num_rows, initial=done, desc=description, unit="item") as bar:
+            for start in range(done, self.num_rows, _CHUNK):
+                rows = np.arange(start, min(start + _CHUNK, self.num_rows))
+                arrays, failed = compute(rows)
+                crc = 0
+                for name in self.layout:
+                    self._arrays[name][rows] = arrays[name]
+                    self._arrays[name].flush()
+                    crc = zlib.crc32(np.ascontiguousarray(self._arrays[name][rows]), crc)
+                self.failed.update(failed)
+                self._crcs.append(crc)
+                self._write_progress()
+                bar.update(len(rows))
+
+    def array(self, name: str) -> np.ndarray:
+        """(num_rows, ...) memory-mapped, read-only."""
+        view = self._arrays[name].view()
+        view.flags.writeable = False
+        return view
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        progress = self.folder / "progress.json"
+        paths = {name: self.folder / f"{name}.npy" for name in self.layout}
+        if progress.is_file() and all(path.is_file() for path in paths.values()):
+            try:
+                content = json.loads(progress.read_text(encoding="utf-8"))
+                arrays = {n: np.lib.format.open_memmap(p, mode="r+") for n, p in paths.items()}
+            except ValueError:
+                arrays = {}
+            if arrays and all(
+                arrays[name].shape == (self.num_rows, *shape) and arrays[name].dtype == dtype
+                for name, (shape, dtype) in self.layout.items()
+            ):
+                self._arrays = arrays
+                self.failed = {int(row): why for row, why in content["failed"].items()}
+                self._crcs = self._intact(content["crcs"])
+                return
+        self._arrays = {
+            name: np.lib.format.open_memmap(
+                paths[name], mode="w+", dtype=dtype, shape=(self.num_rows, *shape)
+            )
+            for name, (shape, dtype) in self.layout.items()
+        }
+
+    def _intact(self, crcs: list[int]) -> list[int]:
+        """The longest run of chunks whose bytes are those that were written."""
+        for index, expected in enumerate(crcs):
+            rows = slice(index * _CHUNK, min((index + 1) * _CHUNK, self.num_rows))
+            crc = 0
+            for name in self.layout:
+                crc = zlib.crc32(np.ascontiguousarray(self._arrays[name][rows]), crc)
+            if crc != expected:
+                return crcs[:index]
+        return crcs
+
+    def _write_progress(self) -> None:
+        content = {"num_rows": self.num_rows, "crcs": self._crcs, "failed": self.failed}
+        write_text(self.folder / "progress.json", json.dumps(content))

@@ -1,0 +1,139 @@
+"""The user's own pairs: a CSV or JSONL file with picture, words and labels.
+
+A row has `image` (a path inside the root), `text` and `labels`, and may have `id` (the image path
+where it is left out). Labels are separated by `|` in CSV and are a list of strings in JSONL.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from udsph_tf.config import nearest
+from udsph_tf.data.pairs import Pairs, Problem, multi_hot
+
+__all__ = ["read_manifest"]
+
+_REQUIRED = ("image", "text", "labels")
+_COLUMNS = ("id", *_REQUIRED)
+_NAMES = ("manifest.csv", "manifest.jsonl")
+
+
+def read_manifest(root: str | Path) -> tuple[Pairs, list[Problem]]:
+    """Read `manifest.csv` or `manifest.jsonl` of a folder, or such a file by its own path.
+
+    Args:
+        root: the folder, which holds the pictures too, or the manifest inside that folder.
+
+    Returns:
+        The pairs, and the rows that cannot be used (empty text, no label).
+
+    Raises:
+        FileNotFoundError: there is no manifest.
+        ValueError: a column is missing or unknown, an id occurs twice, a path leads out of the
+            root, or a row is not well formed; the message names the line.
+    """
+    path = _find(Path(root))
+    folder = path.parent.resolve()
+    read = _read_jsonl if path.suffix == ".jsonl" else _read_csv
+    rows, problems, seen = [], [], {}
+    for line, row in read(path):
+        image, text, labels = row["image"], row["text"], row["labels"]
+        item = row.get("id") or image
+        if item in seen:
+            raise ValueError(
+                f"{path}, line {line}: the id {item!r} occurs a second time (first in line "
+                f"{seen[item]}). Every item needs its own `id`"
+            )
+        seen[item] = line
+        target = (folder / image).resolve()
+        if not target.is_relative_to(folder):
+            raise ValueError(
+                f"{path}, line {line}: the image path {image!r} leads out of {folder}. "
+                "Paths must stay inside the folder of the manifest"
+            )
+        # "---" is no text either: the tokenizer would see nothing but punctuation.
+        if not re.search(r"\w", text):
+            problems.append(Problem(item, f"{path}, line {line}", "the text is empty"))
+        elif not labels:
+            problems.append(Problem(item, f"{path}, line {line}", "the item has no label"))
+        else:
+            rows.append((item, str(target), text, labels))
+    if not rows and not problems:
+        raise ValueError(f"{path} has no rows")
+    labels, names = multi_hot(labels for *_, labels in rows)
+    pairs = Pairs(
+        name="manifest",
+        ids=[row[0] for row in rows],
+        images=[row[1] for row in rows],
+        texts=[row[2] for row in rows],
+        labels=labels,
+        label_names=names,
+    )
+    return pairs, problems
+
+
+def _find(root: Path) -> Path:
+    if root.is_file():
+        if root.suffix not in (".csv", ".jsonl"):
+            raise ValueError(f"A manifest is a .csv or .jsonl file. Received: {root}")
+        return root
+    found = [root / name for name in _NAMES if (root / name).is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"There is neither {_NAMES[0]} nor {_NAMES[1]} in {root}. Write one with the columns "
+            "image, text, labels (labels separated by `|`)"
+        )
+    if len(found) > 1:
+        raise ValueError(f"{root} has both {_NAMES[0]} and {_NAMES[1]}; name one of them")
+    return found[0]
+
+
+def _read_csv(path: Path) -> Iterator[tuple[int, dict]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            _check_columns(path, reader.fieldnames or [])
+            for row in reader:
+                if None in row or None in row.values():
+                    raise ValueError(
+                        f"{path}, line {reader.line_num}: the row has not "
+                        f"{len(reader.fieldnames)} fields as the header has; quote texts with "
+                        "commas in them"
+                    )
+                row["labels"] = [name.strip() for name in row["labels"].split("|") if name.strip()]
+                yield reader.line_num, row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV file in UTF-8: {error}") from error
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[int, dict]]:
+    with path.open("rb") as file:
+        for line, data in enumerate(file, start=1):
+            if not data.strip():
+                continue
+            try:
+                row = json.loads(data)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {line}: not JSON in UTF-8: {error}") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"{path}, line {line}: must be a JSON object")
+            _check_columns(f"{path}, line {line}", row)
+            for name in ("id", "image", "text"):
+                if not isinstance(row.get(name, ""), str):
+                    raise ValueError(f"{path}, line {line}: `{name}` must be a string")
+            labels = row["labels"]
+            if not isinstance(labels, list) or not all(isinstance(each, str) for each in labels):
+                raise ValueError(f"{path}, line {line}: `labels` must be a list of strings")
+            row["labels"] = [each.strip() for each in labels if each.strip()]
+            yield line, row
+
+
+def _check_columns(where, columns) -> None:
+    for name in columns:
+        if name not in _COLUMNS:
+            raise ValueError(f"{where}: unknown column `{name}`.{nearest(str(name), _COLUMNS)}")
+    for name in _REQUIRED:
+        if name not in columns:
+            raise ValueError(f"{where}: the column `{name}` is missing. Columns: {list(columns)}")

@@ -1,0 +1,106 @@
+"""Instance recall: does a query find its own counterpart in the other modality?
+
+Labels play no part here. Queries are usually kept out of the database, so the codes to search are
+those of the queries' own items in the other modality, alone or added to the database.
+"""
+
+import numpy as np
+
+from udsph_tf.codes import hamming_distance
+from udsph_tf.evaluation.counts import DistanceCounts
+
+__all__ = ["counterpart_distances", "instance_recall_at_k"]
+
+_STEP = 256
+
+
+def counterpart_distances(
+    query_packed: np.ndarray, database_packed: np.ndarray, query_instance: np.ndarray
+) -> np.ndarray:
+    """Hamming distance of every query to its own counterpart.
+
+    Args:
+        query_packed: (num_queries, num_bits / 8) uint8, packed codes.
+        database_packed: (num_database, num_bits / 8) uint8, packed codes.
+        query_instance: (num_queries,) integers; the database row of each query's counterpart, or
+            -1 where the database has none.
+
+    Returns:
+        (num_queries,) int16 in [0, num_bits]; -1 where there is no counterpart.
+
+    Raises:
+        ValueError: `query_instance` has another shape, is not integer, or points outside.
+
+    Example:
+        >>> query = np.array([[0b00000000], [0b11111111]], dtype=np.uint8)
+        >>> database = np.array([[0b00000001], [0b11111111]], dtype=np.uint8)
+        >>> counterpart_distances(query, database, np.array([0, -1])).tolist()
+        [1, -1]
+    """
+    instance = np.asarray(query_instance)
+    if instance.shape != (len(query_packed),) or not np.issubdtype(instance.dtype, np.integer):
+        raise ValueError(
+            f"`query_instance` must hold one integer for each of the {len(query_packed)} queries. "
+            f"Received: dtype={instance.dtype}, shape={instance.shape}"
+        )
+    if instance.min(initial=0) < -1 or instance.max(initial=-1) >= len(database_packed):
+        raise ValueError(
+            f"`query_instance` must be rows of the database, 0 to {len(database_packed) - 1}, or "
+            f"-1 for none. Received: values from {instance.min()} to {instance.max()}"
+        )
+    distances = np.full(len(instance), -1, dtype=np.int16)
+    present = np.flatnonzero(instance >= 0)
+    for start in range(0, len(present), _STEP):
+        rows = present[start : start + _STEP]
+        # The diagonal of small squares wastes little and leaves the bit convention to `codes`.
+        square = hamming_distance(query_packed[rows], database_packed[instance[rows]])
+        distances[rows] = square.diagonal()
+    return distances
+
+
+def instance_recall_at_k(counts: DistanceCounts, distances: np.ndarray, k: int) -> np.ndarray:
+    """Tie-averaged instance recall: the chance that the counterpart is in the first `k` items.
+
+        recall@k = min(1, max(0, k - closer) / tied)
+
+    with `closer` items strictly nearer than the counterpart and `tied` items at its distance,
+    itself included. This is the exact mean of "found or not" over all orders of the tied items.
+
+    Source: the tie average follows McSherry and Najork, ECIR 2008.
+
+    Args:
+        counts: what `count_by_distance` returns for the same queries and database.
+        distances: (num_queries,) what `counterpart_distances` returns for them.
+        k: cutoff, at least 1. A `k` beyond the database means the whole database.
+
+    Returns:
+        (num_queries,) float64 in [0, 1]; NaN for a query without a counterpart. Queries whose
+        counterpart is their only relevant item, or none, are not treated apart.
+
+    Raises:
+        ValueError: `k` is not a positive integer, or `distances` does not fit `counts`.
+
+    Example:
+        The counterpart is one of four nearest items; two of them are seen.
+
+        >>> histogram = np.zeros((1, 2, 9), dtype=int)
+        >>> histogram[0, :, 1] = 2
+        >>> instance_recall_at_k(DistanceCounts(histogram), np.array([1]), 2).tolist()
+        [0.5]
+    """
+    distances = np.asarray(distances)
+    if distances.shape != (counts.num_queries,):
+        raise ValueError(
+            f"`distances` must hold one distance for each of the {counts.num_queries} queries. "
+            f"Received: shape={distances.shape}"
+        )
+    present = distances >= 0
+    cell = (np.arange(counts.num_queries), np.where(present, distances, 0))
+    tied = counts.items[cell]
+    if (tied[present] == 0).any():
+        raise ValueError(
+            "`distances` must come from the queries and database of `counts`. "
+            "Received: a distance at which there is no item"
+        )
+    seen = counts.places(k)[cell]
+    return np.where(present, seen / np.maximum(tied, 1), np.nan)

@@ -1,0 +1,69 @@
+"""Do all forms of an encoder write the same codes? Each runs in its target runtime."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from udsph_tf.codes import unpack
+from udsph_tf.export import probe
+
+__all__ = ["NEAR_ZERO", "compare_codes", "reference_codes", "run_saved_model"]
+
+NEAR_ZERO = 1e-4
+"""Only a bit whose logit is smaller than this may differ between float32 forms."""
+
+
+def reference_codes(hash_logits_model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """(n, num_bits) logits by Keras' own `predict`."""
+    return hash_logits_model.predict(inputs, batch_size=64, verbose=0)
+
+
+def run_saved_model(folder: str | Path, items: Sequence[bytes]) -> dict[str, np.ndarray]:
+    """Outputs of a SavedModel's `serving_default`, run in a process that never imports udsph_tf.
+
+    Raises:
+        RuntimeError: the process failed; the message has its last lines.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs, outputs = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
+        offsets = np.cumsum([0, *(len(item) for item in items)])
+        np.savez(inputs, offsets=offsets, data=np.frombuffer(b"".join(items), dtype=np.uint8))
+        done = subprocess.run(
+            [sys.executable, probe.__file__, str(folder), str(inputs), str(outputs)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{folder} does not run:\n{done.stderr[-2000:]}")
+        with np.load(outputs) as file:
+            return {name: file[name] for name in file.files}
+
+
+def compare_codes(logits: np.ndarray, packed: np.ndarray) -> dict:
+    """Compare an artefact's codes with the Keras model's.
+
+    Args:
+        logits: (n, num_bits), the Keras model's.
+        packed: (n, num_bits / 8) uint8, the artefact's.
+
+    Returns:
+        `items`, `bits` compared, `differing_bits`, `differing_bits_not_near_zero` (of those where
+        |logit| >= 1e-4), `items_changed`, `agreement` (share of equal bits).
+    """
+    different = unpack(packed) != np.where(logits >= 0, 1, -1)
+    return {
+        "items": len(logits),
+        "bits": int(different.size),
+        "differing_bits": int(different.sum()),
+        "differing_bits_not_near_zero": int((different & (np.abs(logits) >= NEAR_ZERO)).sum()),
+        "items_changed": int(different.any(axis=1).sum()),
+        "agreement": float(1 - different.mean()),
+    }

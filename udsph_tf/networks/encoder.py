@@ -1,0 +1,29 @@
+"""Whole encoders: a body with its hasher, and the part of it that writes codes."""
+
+import keras
+
+from udsph_tf.networks.layers import PackBits
+
+__all__ = ["attach_body", "code_writer", "hash_writer"]
+
+
+def attach_body(body: keras.Model, hasher: keras.Model, name: str) -> keras.Model:
+    """One functional model from the body's inputs to the hasher's outputs."""
+    return keras.Model(body.input, hasher(body(body.input)), name=name)
+
+
+def code_writer(hasher: keras.Model, name: str) -> keras.Model:
+    """What leaves the training machine: the same inputs to `packed` and `hash` alone.
+
+    Layers that only training uses (label head, local embeddings) are not part of it.
+    """
+    outputs = {
+        "packed": PackBits(name="packed")(hasher.output["hash_logits"]),
+        "hash": hasher.output["hash"],
+    }
+    return keras.Model(hasher.input, outputs, name=name)
+
+
+def hash_writer(hasher: keras.Model, name: str) -> keras.Model:
+    """The same inputs to `hash_logits` alone."""
+    return keras.Model(hasher.input, hasher.output["hash_logits"], name=name)

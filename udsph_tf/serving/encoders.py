@@ -1,0 +1,92 @@
+"""The exported encoders in this process: pictures or texts to packed codes, through LiteRT."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from udsph_tf.artefacts import read_manifest
+from udsph_tf.data.images import load_pixels
+from udsph_tf.data.tokenizer import Tokenizer, read_vocabulary
+from udsph_tf.litert import LiteRTModel
+
+__all__ = ["ImageEncoder", "TextEncoder"]
+
+_VOCABULARY = "vocabulary.txt"
+
+
+class ImageEncoder:
+    """`image.<variant>.tflite` of an export folder.
+
+    Args:
+        artefacts: the export folder.
+        variant: `"float32"` or `"dynamic"`.
+
+    Raises:
+        FileNotFoundError: there is no export.
+        ValueError: a file is missing or has been changed.
+    """
+
+    def __init__(self, artefacts: str | Path, variant: str = "float32"):
+        name = f"image.{variant}.tflite"
+        manifest = read_manifest(artefacts, (name,))
+        self.model_checksum: str = manifest["model_checksum"]
+        self.num_bits: int = manifest["num_bits"]
+        self.size: int = manifest["image"]["size"]
+        self._model = LiteRTModel((Path(artefacts) / name).read_bytes())
+
+    def encode(self, images: Sequence[bytes]) -> np.ndarray:
+        """(n, num_bits / 8) uint8 of n encoded pictures.
+
+        Raises:
+            ImageError: a picture cannot be used.
+        """
+        return self.encode_pixels(np.stack([load_pixels(each, self.size) for each in images]))
+
+    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, num_bits / 8) uint8 of pixels (n, size, size, 3) uint8."""
+        return self._model.run(pixels)["packed"]
+
+
+class TextEncoder:
+    """`text.<variant>.tflite` of an export folder.
+
+    Args and errors as for `ImageEncoder`.
+    """
+
+    def __init__(self, artefacts: str | Path, variant: str = "float32"):
+        # Imported here: the package is large, and only texts need it.
+        from tensorflow_text import tflite_registrar
+
+        name = f"text.{variant}.tflite"
+        manifest = read_manifest(artefacts, (name, _VOCABULARY))
+        self.model_checksum: str = manifest["model_checksum"]
+        self.num_bits: int = manifest["num_bits"]
+        self._model = LiteRTModel(
+            (Path(artefacts) / name).read_bytes(),
+            batch_size=256,
+            custom_ops=tflite_registrar.SELECT_TFTEXT_OPS,
+        )
+        self._tokenizer = Tokenizer(
+            read_vocabulary(Path(artefacts) / _VOCABULARY), manifest["text"]["max_tokens"]
+        )
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, num_bits / 8) uint8 of n texts; every text has a code, an empty one too."""
+        return self._model.run(np.array([str(text).encode() for text in texts], dtype=object))[
+            "packed"
+        ]
+
+    def check_query(self, text: str) -> None:
+        """Raise where a query says nothing to the encoder.
+
+        Raises:
+            ValueError: the text is empty, or none of it is in the vocabulary.
+        """
+        if not text.strip():
+            raise ValueError("The query is empty; give at least one word")
+        if not self._tokenizer.known([text])[0]:
+            raise ValueError(
+                f"The model knows no word of the query {text!r}: nothing of it was in the training "
+                "texts. Use other words"
+            )

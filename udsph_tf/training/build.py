@@ -1,0 +1,144 @@
+"""Networks and optimizers of a configuration."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from udsph_tf.config import Config
+from udsph_tf.networks.efficientnet_lite import efficientnet_lite0
+from udsph_tf.networks.encoder import attach_body
+from udsph_tf.networks.image_hasher import image_hasher
+from udsph_tf.networks.label_net import label_net
+from udsph_tf.networks.small_cnn import small_cnn
+from udsph_tf.networks.text_bodies import minilm, wordpiece
+from udsph_tf.networks.text_hasher import text_hasher
+from udsph_tf.training.udsph import GROUPS, UDSPH
+
+__all__ = [
+    "Bodies",
+    "build_image_body",
+    "build_model",
+    "build_optimizers",
+    "build_text_body",
+    "semantic_anchors",
+]
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """The two bodies. A trainable one is a part of the model that `fit` trains; of a frozen one
+    the model reads cached outputs."""
+
+    image: keras.Model
+    text: keras.Model
+
+    def whole_image_hasher(self, hasher: keras.Model) -> keras.Model:
+        """From pixels, whatever `hasher` starts from."""
+        return hasher if self.image.trainable else attach_body(self.image, hasher, "image_encoder")
+
+    def whole_text_hasher(self, hasher: keras.Model) -> keras.Model:
+        """From token ids, whatever `hasher` starts from."""
+        return hasher if self.text.trainable else attach_body(self.text, hasher, "text_encoder")
+
+
+def build_image_body(config: Config) -> keras.Model:
+    """The image body of a configuration.
+
+    Raises:
+        ImportError: pretrained weights are not installed; the message has the pip command.
+    """
+    shape = (config.image.size, config.image.size, 3)
+    if config.image.body == "efficientnet_lite0":
+        body = efficientnet_lite0(shape, weights="imagenet")
+    else:
+        body = small_cnn(shape, augment=config.image.augment)
+    body.trainable = config.image.trainable
+    return body
+
+
+def build_text_body(config: Config, vocabulary_size: int) -> keras.Model:
+    """The text body of a configuration.
+
+    Raises:
+        ImportError: pretrained weights are not installed; the message has the pip command.
+    """
+    if config.text.body == "minilm":
+        body = minilm(config.text.max_tokens)
+    else:
+        body = wordpiece(
+            vocabulary_size,
+            config.text.max_tokens,
+            embedding_dim=config.text.embedding_dim,
+            word_dropout=config.text.word_dropout,
+            seed=config.training.seed,
+        )
+    body.trainable = config.text.trainable
+    return body
+
+
+def build_model(
+    config: Config, bodies: Bodies, anchors: np.ndarray, anchor_counts: np.ndarray
+) -> UDSPH:
+    """The model that `fit` trains, not yet compiled."""
+    network = config.network
+    num_labels = anchors.shape[1]
+    sizes = {
+        "num_bits": network.num_bits,
+        "num_labels": num_labels,
+        "hidden_dim": network.hidden_dim,
+        "feature_dim": network.feature_dim,
+        "local_dim": network.local_dim,
+        "dropout": network.dropout,
+    }
+    seen, read = bodies.image.output, bodies.text.output
+    image = image_hasher(seen["feature_map"].shape[1:], seen["pooled"].shape[-1], **sizes)
+    text = text_hasher(read["word_map"].shape[1:], read["pooled"].shape[-1], **sizes)
+    if bodies.image.trainable:
+        image = attach_body(bodies.image, image, "image_encoder")
+    if bodies.text.trainable:
+        text = attach_body(bodies.text, text, "text_encoder")
+    label = label_net(num_labels, num_bits=network.num_bits, feature_dim=network.feature_dim)
+    return UDSPH(image, text, label, anchors, anchor_counts, loss=config.loss, name="udsph")
+
+
+def build_optimizers(config: Config, hasher_steps: int, label_steps: int) -> dict:
+    """Adam with cosine decay for each group: over both hasher stages, and over the label stage."""
+    rate = config.training.learning_rate
+
+    def adam(steps, scale=1.0):
+        schedule = keras.optimizers.schedules.CosineDecay(rate * scale, max(1, steps))
+        return keras.optimizers.Adam(schedule, global_clipnorm=5.0)
+
+    steps = {group: label_steps if group == "label" else hasher_steps for group in GROUPS}
+    return {group: adam(steps[group]) for group in GROUPS}
+
+
+def semantic_anchors(
+    labels: np.ndarray, max_anchors: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The different label sets of the training items, with their counts.
+
+    The similarity terms over the U anchors, weighted by counts, are those over all N items.
+    Above `max_anchors` they are sampled without replacement, by count, and the sum is an estimate.
+
+    Args:
+        labels: (N, num_labels) multi-hot.
+        max_anchors: most anchors kept.
+        seed: seed of the sample.
+
+    Returns:
+        (U, num_labels) float32 and (U,) float32.
+
+    Example:
+        >>> anchors, counts = semantic_anchors(np.array([[1, 0], [1, 1], [1, 0]]), 10, 0)
+        >>> anchors.tolist(), counts.tolist()
+        ([[1.0, 0.0], [1.0, 1.0]], [2.0, 1.0])
+    """
+    anchors, counts = np.unique(np.asarray(labels), axis=0, return_counts=True)
+    if len(anchors) > max_anchors:
+        kept = np.random.default_rng(seed).choice(
+            len(anchors), max_anchors, replace=False, p=counts / counts.sum()
+        )
+        anchors, counts = anchors[np.sort(kept)], counts[np.sort(kept)]
+    return anchors.astype(np.float32), counts.astype(np.float32)

@@ -1,0 +1,158 @@
+"""What happens after each epoch of the hashers: validation MAP, a saved state, a line to read."""
+
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from udsph_tf.evaluation import mean_average_precision
+from udsph_tf.files import write_text, writing
+from udsph_tf.training.coding import Coder
+from udsph_tf.training.material import Material
+from udsph_tf.training.run_folder import RunFolder
+
+__all__ = ["AfterEpoch", "State", "Validation"]
+
+
+@dataclass
+class State:
+    """How far a run has come; `state.json`."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -1.0
+    history: list = field(default_factory=list)
+
+
+class Validation:
+    """Tie-averaged MAP@all of validation items against a fixed sample of the database.
+
+    Args:
+        model: the model that is trained.
+        material: its pairs and inputs.
+        most: database items at most.
+        seed: seed of the sample.
+    """
+
+    def __init__(self, model, material: Material, most: int, seed: int):
+        self._image, self._text = Coder(model.image_hasher), Coder(model.text_hasher)
+        self._material = material
+        self._queries = material.pairs.indices("validation")
+        database = material.pairs.indices("database")
+        if len(database) > most:
+            database = np.sort(np.random.default_rng(seed).choice(database, most, replace=False))
+        self._database = database
+
+    def __call__(self) -> dict[str, float]:
+        """`image_to_text`, `text_to_image`, each in [0, 1]."""
+        labels = self._material.pairs.labels
+        image, text = self._material.image, self._material.text
+        query = labels[self._queries], labels[self._database]
+
+        def score(asked, coder, found, other):
+            return float(
+                mean_average_precision(
+                    coder.packed(asked.take(self._queries)),
+                    query[0],
+                    other.packed(found.take(self._database)),
+                    query[1],
+                )
+            )
+
+        return {
+            "image_to_text": score(image, self._image, text, self._text),
+            "text_to_image": score(text, self._text, image, self._image),
+        }
+
+
+class AfterEpoch(keras.callbacks.Callback):
+    """Validate, save and report after each epoch; the best epoch is that of the best mean MAP.
+
+    Args:
+        run: the run folder.
+        state: how far the run has come; updated.
+        validation: what scores an epoch.
+        stage: the stage's name, for the report.
+        total_epochs: epochs of all hasher stages together.
+    """
+
+    def __init__(
+        self, run: RunFolder, state: State, validation: Validation, stage: str, total_epochs: int
+    ):
+        super().__init__()
+        self._run, self._state, self._validation = run, state, validation
+        self._stage, self._total = stage, total_epochs
+        self._bar, self._started = None, 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._started = time.monotonic()
+        self._bar = tqdm(
+            total=self.params["steps"],
+            desc=f"epoch {epoch + 1}",
+            leave=False,
+            unit="step",
+            disable=not sys.stderr.isatty(),
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._bar.close()
+        logs = {name: float(value) for name, value in logs.items()}
+        wrong = [name for name, value in logs.items() if not math.isfinite(value)]
+        if wrong:
+            raise FloatingPointError(
+                f"The loss term {wrong[-1]} is not finite in epoch {epoch + 1}. The last good "
+                f"state is kept in {self._run.path}; lower training.learning_rate"
+            )
+        trained = time.monotonic() - self._started
+        scores = self._validation()
+        score = sum(scores.values()) / 2
+        state, epoch = self._state, epoch + 1
+        if score > state.best_score:
+            state.best_epoch, state.best_score = epoch, score
+        state.epoch = epoch
+        state.history.append(
+            {"epoch": epoch, "stage": self._stage, "seconds": trained, **scores, **logs}
+        )
+        save_state(self.model, self._run, state)
+        mark = "  best" if state.best_epoch == epoch else ""
+        tqdm.write(
+            f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
+            f"validation MAP image->text {scores['image_to_text']:.4f} "
+            f"text->image {scores['text_to_image']:.4f}  {trained:.1f} s{mark}",
+            file=sys.stderr,
+        )
+
+
+def save_state(model: keras.Model, run: RunFolder, state: State) -> None:
+    """Write the weights of this epoch, then the state that names them, then drop older weights."""
+    with writing(run.checkpoint(state.epoch)) as temporary:
+        model.save_weights(temporary)
+    lines = [json.dumps(line) + "\n" for line in state.history]
+    write_text(run.history, "".join(lines))
+    run.write_json(
+        "state",
+        {"epoch": state.epoch, "best_epoch": state.best_epoch, "best_score": state.best_score},
+    )
+    kept = {run.checkpoint(state.epoch), run.checkpoint(state.best_epoch)}
+    for path in run.checkpoint(0).parent.iterdir():
+        if path not in kept:
+            path.unlink()
+
+
+def load_state(model: keras.Model, run: RunFolder) -> State | None:
+    """Restore the weights and optimizers of the last saved epoch; None where there is none."""
+    content = run.read_json("state")
+    if content is None:
+        return None
+    model.load_weights(run.checkpoint(content["epoch"]))
+    lines = run.history.read_text(encoding="utf-8").splitlines() if run.history.is_file() else []
+    history = [json.loads(line) for line in lines]
+    return State(**content, history=[line for line in history if line["epoch"] <= content["epoch"]])

@@ -1,0 +1,96 @@
+"""Everything a run reads, ready to train or to evaluate: pairs with roles, inputs, anchors."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from udsph_tf.config import Config
+from udsph_tf.data.catalogue import CATALOGUE, read_pairs
+from udsph_tf.data.pairs import Pairs
+from udsph_tf.data.splits import apply_split, make_split, read_split, write_split
+from udsph_tf.data.tokenizer import build_vocabulary, read_vocabulary, write_vocabulary
+from udsph_tf.networks.text_bodies import minilm_folder
+from udsph_tf.training.build import Bodies, build_image_body, build_text_body
+from udsph_tf.training.preparation import Inputs, drop_problems, prepare_images, prepare_texts
+from udsph_tf.training.run_folder import RunFolder, text_tokenizer
+
+__all__ = ["Material", "prepare", "run_pairs"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Pairs with roles, and what each hasher reads of them."""
+
+    pairs: Pairs
+    image: Inputs
+    text: Inputs
+    bodies: Bodies
+
+
+def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
+    """Read, check, split, tokenize; what the run folder has already is used and checked.
+
+    Args:
+        config: the run's configuration.
+        run: its folder; the split, the vocabulary and the list of problems are written there.
+        cache: folder of caches that runs share.
+
+    Raises:
+        ValueError: the data, or the split in the run folder, does not fit.
+    """
+    pairs, problems = read_pairs(config.data)
+    usable = drop_problems(pairs, problems, config.data.bad_items)
+    pairs = pairs.take(usable)
+    keras.utils.set_random_seed(config.training.seed)
+    image_body = build_image_body(config)
+    image, unreadable = prepare_images(
+        pairs, config.image.size, None if config.image.trainable else image_body, cache
+    )
+    readable = drop_problems(pairs, unreadable, config.data.bad_items)
+    kept = CATALOGUE[config.data.dataset].finish(pairs.take(readable))
+    position = {item: index for index, item in enumerate(pairs.ids)}
+    image = image.take(np.array([position[item] for item in kept.ids]))
+    run.write_json("problems", [asdict(each) for each in problems + unreadable])
+    if run.split.is_file():
+        split = read_split(run.split)
+    else:
+        split = make_split(
+            kept,
+            num_query=config.data.num_query,
+            num_validation=config.data.num_validation,
+            num_train=config.data.num_train,
+            seed=config.data.seed,
+        )
+        write_split(run.split, split)
+    pairs = apply_split(kept, split)
+    run.write_json("labels", list(pairs.label_names))
+    if not run.vocabulary.is_file():
+        write_vocabulary(run.vocabulary, _vocabulary(config, pairs))
+    tokenizer = text_tokenizer(config, run.vocabulary)
+    text_body = build_text_body(config, len(tokenizer.vocabulary))
+    text = prepare_texts(
+        tokenizer.encode(pairs.texts), None if config.text.trainable else text_body, cache
+    )
+    return Material(pairs, image, text, Bodies(image_body, text_body))
+
+
+def run_pairs(run: RunFolder) -> Pairs:
+    """The pairs of a run with their roles, without opening a picture.
+
+    Raises:
+        ValueError: the data is no longer what the run was made of.
+    """
+    config = run.config()
+    pairs, _ = read_pairs(config.data)
+    unusable = {problem["id"] for problem in run.read_json("problems")}
+    usable = pairs.take(np.array([item not in unusable for item in pairs.ids]))
+    return apply_split(CATALOGUE[config.data.dataset].finish(usable), read_split(run.split))
+
+
+def _vocabulary(config: Config, pairs: Pairs) -> list[str]:
+    if config.text.body == "minilm":
+        return read_vocabulary(minilm_folder() / "vocab.txt")
+    texts = pairs.texts[pairs.indices("train")]
+    return build_vocabulary(list(texts), config.text.vocabulary_size)

@@ -1,0 +1,140 @@
+"""The folder of one training run: what is in it, and how it is opened."""
+
+import importlib.metadata
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+
+from udsph_tf.config import Config, load_config, to_toml
+from udsph_tf.data.tokenizer import Tokenizer, read_vocabulary
+from udsph_tf.files import write_text
+from udsph_tf.version import __version__
+
+__all__ = ["RunFolder", "text_tokenizer", "versions"]
+
+_PACKAGES = ("ai-edge-litert", "keras", "keras-hub", "numpy", "tensorflow", "tensorflow-text")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run, and its finished parts.
+
+    `config.toml` (resolved), `versions.json`, `split.json`, `problems.json`, `vocabulary.txt`,
+    `labels.json`, `history.jsonl`, `state.json` with `checkpoints/`, and at the end
+    `model.keras`, `image_encoder.keras`, `text_encoder.keras` and `run.json`.
+    """
+
+    path: Path
+
+    @property
+    def split(self) -> Path:
+        return self.path / "split.json"
+
+    @property
+    def vocabulary(self) -> Path:
+        return self.path / "vocabulary.txt"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.json"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    def checkpoint(self, epoch: int) -> Path:
+        return self.path / "checkpoints" / f"epoch-{epoch:04d}.weights.h5"
+
+    def model(self, name: str = "model") -> Path:
+        return self.path / f"{name}.keras"
+
+    def config(self) -> Config:
+        """The resolved configuration."""
+        return load_config(self.path / "config.toml")
+
+    def begin(self, config: Config, resume: bool) -> None:
+        """Make the folder, or check that it holds the same run.
+
+        Raises:
+            FileExistsError: it exists and `resume` is not given.
+            ValueError: it holds a run of another configuration.
+        """
+        if self.path.exists() and any(self.path.iterdir()):
+            if not resume:
+                raise FileExistsError(
+                    f"The run folder {self.path} exists. Choose another --out, or go on with "
+                    "it: --resume"
+                )
+            changed = _differences(self.config(), config)
+            if changed:
+                raise ValueError(
+                    f"{self.path} holds a run with another {changed[0]}. Resume with the same "
+                    "settings, or choose another --out"
+                )
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / "checkpoints").mkdir(exist_ok=True)
+        self.write_json("versions", versions())
+        write_text(self.path / "config.toml", to_toml(config))
+
+    def write_json(self, name: str, content) -> None:
+        """Write `<name>.json`, whole or not at all."""
+        write_text(self.path / f"{name}.json", json.dumps(content, indent=1) + "\n")
+
+    def read_json(self, name: str):
+        """Read `<name>.json`; None where it is absent."""
+        path = self.path / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def require_finished(self) -> dict:
+        """What `run.json` says of a finished run.
+
+        Raises:
+            FileNotFoundError: there is no run, or it has not ended.
+        """
+        if not (self.path / "config.toml").is_file():
+            raise FileNotFoundError(f"{self.path} is not a run folder; `udsph fit --out` makes one")
+        finished = self.read_json("run")
+        if finished is None:
+            raise FileNotFoundError(
+                f"The run in {self.path} has not ended. Go on with it: udsph fit ... --resume"
+            )
+        return finished
+
+    def load(self, name: str = "model") -> keras.Model:
+        """Load `model`, `image_encoder` or `text_encoder` in safe mode, not compiled."""
+        # Imported for its effect: it registers the classes that the file names.
+        from udsph_tf.training import udsph  # noqa: F401
+
+        return keras.models.load_model(self.model(name), compile=False, safe_mode=True)
+
+
+def text_tokenizer(config: Config, vocabulary: Path) -> Tokenizer:
+    """The tokenizer of a run's text body."""
+    edges = {"first": "[CLS]", "last": "[SEP]"} if config.text.body == "minilm" else {}
+    return Tokenizer(read_vocabulary(vocabulary), config.text.max_tokens, **edges)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of this package and of those that shape its results."""
+    found = {"python": platform.python_version(), "udsph-tf": __version__}
+    for package in _PACKAGES:
+        found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _differences(old: Config, new: Config) -> list[str]:
+    old, new = asdict(old), asdict(new)
+    return [
+        f"{section}.{key} ({old[section][key]!r}, not {value!r})"
+        for section, table in new.items()
+        for key, value in table.items()
+        if old[section][key] != value
+    ]

@@ -1,0 +1,121 @@
+"""Which losses a batch has, and their weighted sum: the objective of docs/method.md."""
+
+from keras import ops
+
+from udsph_tf.config import LossConfig
+from udsph_tf.losses import (
+    bit_balance,
+    classification,
+    graded_similarity,
+    level_regression,
+    level_weights,
+    local_alignment,
+    pairwise_likelihood,
+    quantization,
+    shares_label,
+)
+
+__all__ = ["hasher_terms", "label_net_terms", "total"]
+
+
+def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attention=None) -> dict:
+    """Terms of the two hashers, unweighted; the value of a modality's term is summed over both.
+
+    Args:
+        image, text: outputs of the two hashers for n pairs.
+        label: outputs of the label net for the n label sets.
+        labels: (n, num_labels).
+        anchors: outputs of the label net for the U anchors, with their `labels` and `counts`.
+        loss: weights and forms; a term of weight 0 is left out.
+        attention: cross-modal attention, or None to leave the local term out.
+    """
+    terms = {}
+    both = (image, text)
+    num_bits = image["hash"].shape[-1]
+    target, weights = _pairs(labels, anchors["labels"], loss, anchors["counts"])
+    if loss.feature_similarity:
+        terms["feature_similarity"] = sum(
+            _similarity_loss(target, _feature_cosine(each, anchors), weights, num_bits, loss)
+            for each in both
+        )
+    if loss.code_similarity:
+        terms["code_similarity"] = sum(
+            _similarity_loss(target, _hash_cosine(each, anchors), weights, num_bits, loss)
+            for each in both
+        )
+    if loss.cross_similarity:
+        within, within_weights = _pairs(labels, labels, loss)
+        terms["cross_similarity"] = _similarity_loss(
+            within, _hash_cosine(image, text), within_weights, num_bits, loss
+        )
+    if loss.classification:
+        terms["classification"] = sum(classification(labels, each["label_logits"]) for each in both)
+    if loss.quantization:
+        joined = image["hash"] + text["hash"] + label["hash"]
+        codes = ops.where(joined >= 0, 1.0, -1.0)
+        terms["quantization"] = sum(quantization(codes, each["hash"]) for each in both)
+    if loss.bit_balance:
+        terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
+    if loss.local and attention is not None:
+        few = slice(0, loss.local_items)
+        scores = attention(image["regions"][few], text["words"][few], text["word_mask"][few])
+        similar = shares_label(labels[few], labels[few])
+        if loss.local_form == "hinge":
+            terms["local"] = local_alignment(similar, scores)
+        else:
+            # A cosine of 1 becomes theta = 10: as sure as ten more agreeing than differing bits.
+            terms["local"] = pairwise_likelihood(
+                similar, 10.0 * scores, level_weights(similar, balance=loss.balance_pairs)
+            )
+    return terms
+
+
+def label_net_terms(batch, labels, anchors, loss: LossConfig) -> dict:
+    """Terms of the label net for label sets (n, num_labels), against all anchors, unweighted."""
+    target, weights = _pairs(labels, anchors["labels"], loss)
+    num_bits = batch["hash"].shape[-1]
+    terms = {
+        "code_similarity": _similarity_loss(
+            target, _hash_cosine(batch, anchors), weights, num_bits, loss
+        ),
+        "feature_similarity": _similarity_loss(
+            target, _feature_cosine(batch, anchors), weights, num_bits, loss
+        ),
+        "classification": classification(labels, batch["label_logits"]),
+        "quantization": quantization(ops.where(batch["hash"] >= 0, 1.0, -1.0), batch["hash"]),
+        "bit_balance": bit_balance(anchors["hash"]),
+    }
+    return {name: value for name, value in terms.items() if getattr(loss, name)}
+
+
+def total(terms: dict, loss: LossConfig):
+    """sum over terms of weight times value."""
+    return sum((getattr(loss, name) * value for name, value in terms.items()), start=0.0)
+
+
+def _pairs(a, b, loss: LossConfig, counts=None):
+    """Targets and weights of all pairs of label sets."""
+    similarity = shares_label if loss.similarity_form == "likelihood" else graded_similarity
+    target = similarity(a, b)
+    return target, level_weights(target, counts, balance=loss.balance_pairs)
+
+
+def _hash_cosine(a, b):
+    """2 theta / K of relaxed hashes: <h_i, h_j> / K, in (-1, 1)."""
+    return ops.matmul(a["hash"], ops.transpose(b["hash"])) / a["hash"].shape[-1]
+
+
+def _feature_cosine(a, b):
+    """2 theta / K of features scaled to length sqrt(K): their cosine."""
+    return ops.matmul(_unit(a["features"]), ops.transpose(_unit(b["features"])))
+
+
+def _similarity_loss(target, cosine, weights, num_bits: int, loss: LossConfig):
+    """Likelihood of theta = cosine K / 2, or regression of the cosine to the target levels."""
+    if loss.similarity_form == "levels":
+        return level_regression(target, cosine, weights)
+    return pairwise_likelihood(target, cosine * (num_bits / 2), weights)
+
+
+def _unit(features):
+    return features * ops.rsqrt(ops.sum(ops.square(features), axis=-1, keepdims=True) + 1e-12)

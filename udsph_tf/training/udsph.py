@@ -1,0 +1,299 @@
+"""UDSPH: two hashers and a label net, trained together by `fit`."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from udsph_tf.config import LossConfig, override_section
+from udsph_tf.losses import adversarial, discrimination
+from udsph_tf.networks.cross_modal_attention import CrossModalAttention
+from udsph_tf.networks.discriminator import discriminator
+from udsph_tf.training.terms import hasher_terms, label_net_terms, total
+
+__all__ = ["GROUPS", "STAGES", "UDSPH"]
+
+STAGES = ("label", "separate", "joint")
+GROUPS = ("image", "text", "label", "image_discriminator", "text_discriminator")
+
+
+@keras.saving.register_keras_serializable(package="udsph_tf")
+class UDSPH(keras.Model):
+    """Self-supervised deep semantics-preserving hashing.
+
+    `stage` (an argument of `compile`) says what a training step does:
+
+    * `"label"`: the label net alone; a batch is label sets (n, num_labels).
+    * `"separate"`: the two hashers, without adversary and attention.
+    * `"joint"`: the two hashers with every term, and their discriminators.
+
+    In the last two a batch is `({"image": inputs, "text": inputs}, labels)` and the label net is
+    fixed. Each group of variables (`GROUPS`) has an optimizer of its own.
+
+    Args:
+        image_hasher: functional model to a dict with `features`, `hash`, `label_logits`, `regions`.
+        text_hasher: the same with `words` and `word_mask` for `regions`.
+        label_net: functional model from labels to `features`, `hash`, `label_logits`.
+        anchors: (U, num_labels), the different label sets of the training items.
+        anchor_counts: (U,), how many training items have each.
+        loss: weights and forms of the terms: a `LossConfig` or its fields in a dict.
+        attention: the cross-modal attention; made if left out.
+        image_discriminator, text_discriminator: made if left out.
+
+    Source: Lu, Duan, Yuan, J. Tsinghua Univ. (Sci & Technol) 62(9), 2022, reconstructed from its
+    abstract and the works it builds on; see docs/method.md.
+    """
+
+    def __init__(
+        self,
+        image_hasher: keras.Model,
+        text_hasher: keras.Model,
+        label_net: keras.Model,
+        anchors,
+        anchor_counts,
+        loss: LossConfig | Mapping | None = None,
+        attention: CrossModalAttention | None = None,
+        image_discriminator: keras.Model | None = None,
+        text_discriminator: keras.Model | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(loss, LossConfig):
+            loss = override_section(LossConfig(), "loss", loss or {})
+        feature_dim = label_net.output["features"].shape[-1]
+        self.image_hasher = image_hasher
+        self.text_hasher = text_hasher
+        self.label_net = label_net
+        self.anchors = np.asarray(anchors, dtype="float32")
+        self.anchor_counts = np.asarray(anchor_counts, dtype="float32")
+        self.loss_config = loss
+        self.attention = attention or CrossModalAttention(name="attention")
+        self.image_discriminator = image_discriminator or discriminator(
+            feature_dim, name="image_discriminator"
+        )
+        self.text_discriminator = text_discriminator or discriminator(
+            feature_dim, name="text_discriminator"
+        )
+        self.stage = "joint"
+        self._trackers = {}
+        self.built = True
+
+    def compile(self, optimizers: Mapping | None = None, stage: str = "joint", **kwargs):
+        """Set the stage and the optimizers.
+
+        Args:
+            optimizers: a `keras.optimizers.Optimizer` for each of `GROUPS`; Adam where left out.
+            stage: one of `STAGES`.
+            **kwargs: of `keras.Model.compile`, except `optimizer`, `loss` and `metrics`.
+
+        Raises:
+            ValueError: an unknown stage or group.
+        """
+        if stage not in STAGES:
+            raise ValueError(f"`stage` must be one of {STAGES}. Received: stage={stage!r}")
+        optimizers = dict(optimizers or {})
+        unknown = set(optimizers) - set(GROUPS)
+        if unknown:
+            raise ValueError(f"`optimizers` must be by {GROUPS}. Received: {sorted(unknown)}")
+        # Without `optimizer=None` Keras would make an RMSprop that nothing uses.
+        super().compile(optimizer=None, **{"jit_compile": False, **kwargs})
+        self.stage = stage
+        for group in GROUPS:
+            optimizer = optimizers.get(group) or keras.optimizers.Adam(1e-3)
+            if not optimizer.built:
+                optimizer.build(self.group_variables(group))
+            setattr(self, f"{group}_optimizer", optimizer)
+        self._trackers = {}
+
+    def group_variables(self, group: str) -> list:
+        """The trainable variables that the optimizer of `group` moves."""
+        owner = {
+            "image": self.image_hasher,
+            "text": self.text_hasher,
+            "label": self.label_net,
+            "image_discriminator": self.image_discriminator,
+            "text_discriminator": self.text_discriminator,
+        }[group]
+        return owner.trainable_variables
+
+    def get_compile_config(self):
+        optimizers = {
+            group: keras.saving.serialize_keras_object(getattr(self, f"{group}_optimizer"))
+            for group in GROUPS
+        }
+        return {"optimizers": optimizers, "stage": self.stage}
+
+    def compile_from_config(self, config):
+        optimizers = {
+            group: keras.saving.deserialize_keras_object(each)
+            for group, each in config["optimizers"].items()
+        }
+        self.compile(optimizers=optimizers, stage=config["stage"])
+
+    @property
+    def metrics(self):
+        return list(self._trackers.values())
+
+    def call(self, inputs, training=False):
+        """`{"image_hash", "text_hash"}` of `{"image": inputs, "text": inputs}`."""
+        image = self.image_hasher(_only(inputs["image"]), training=training)
+        text = self.text_hasher(_only(inputs["text"]), training=training)
+        return {"image_hash": image["hash"], "text_hash": text["hash"]}
+
+    def compute_terms(self, image, text, label, labels, joint: bool) -> dict:
+        """The loss terms of a batch by name, unweighted: the method to override.
+
+        Args:
+            image, text, label: outputs of the two hashers and of the label net for the batch.
+            labels: (n, num_labels).
+            joint: with the adversarial and the local term?
+        """
+        anchors = self.label_net(ops.convert_to_tensor(self.anchors), training=False)
+        terms = hasher_terms(
+            image,
+            text,
+            label,
+            labels,
+            {**anchors, "labels": self.anchors, "counts": self.anchor_counts},
+            self.loss_config,
+            self.attention if joint else None,
+        )
+        if joint and self.loss_config.adversarial:
+            terms["adversarial"] = adversarial(
+                self.image_discriminator(image["features"])
+            ) + adversarial(self.text_discriminator(text["features"]))
+        return terms
+
+    def train_step(self, data):
+        if self.stage == "label":
+            return self._label_step(data)
+        inputs, labels = data
+        labels = ops.cast(labels, "float32")
+        joint = self.stage == "joint"
+        label = self.label_net(labels, training=False)
+        image_variables = self.group_variables("image")
+        text_variables = self.group_variables("text")
+        with tf.GradientTape() as tape:
+            image = self.image_hasher(_only(inputs["image"]), training=True)
+            text = self.text_hasher(_only(inputs["text"]), training=True)
+            terms = self.compute_terms(image, text, label, labels, joint)
+            loss = total(terms, self.loss_config)
+        gradients = tape.gradient(loss, [image_variables, text_variables])
+        self._apply("image", gradients[0], image_variables)
+        self._apply("text", gradients[1], text_variables)
+        logs = {"loss": loss, **terms}
+        if joint and self.loss_config.adversarial:
+            for name, output in (("image", image), ("text", text)):
+                logs |= self._discriminator_step(name, label["features"], output["features"])
+        return self._track(logs)
+
+    def test_step(self, data):
+        if self.stage == "label":
+            return self._track(self._label_terms(_first(data), training=False))
+        inputs, labels = data
+        labels = ops.cast(labels, "float32")
+        image = self.image_hasher(_only(inputs["image"]), training=False)
+        text = self.text_hasher(_only(inputs["text"]), training=False)
+        label = self.label_net(labels, training=False)
+        terms = self.compute_terms(image, text, label, labels, self.stage == "joint")
+        return self._track({"loss": total(terms, self.loss_config), **terms})
+
+    def get_config(self):
+        nested = {
+            name: keras.saving.serialize_keras_object(getattr(self, name))
+            for name in (
+                "image_hasher",
+                "text_hasher",
+                "label_net",
+                "attention",
+                "image_discriminator",
+                "text_discriminator",
+            )
+        }
+        return {
+            **super().get_config(),
+            **nested,
+            "anchors": self.anchors.astype(int).tolist(),
+            "anchor_counts": self.anchor_counts.tolist(),
+            "loss": vars(self.loss_config).copy(),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name, value in config.items():
+            if isinstance(value, dict) and "class_name" in value:
+                config[name] = keras.saving.deserialize_keras_object(value)
+        return cls(**config)
+
+    def _label_step(self, data):
+        variables = self.group_variables("label")
+        with tf.GradientTape() as tape:
+            terms = self._label_terms(_first(data), training=True)
+        self._apply("label", tape.gradient(terms["loss"], variables), variables)
+        return self._track(terms)
+
+    def _label_terms(self, labels, training):
+        labels = ops.cast(labels, "float32")
+        batch = self.label_net(labels, training=training)
+        anchors = self.label_net(ops.convert_to_tensor(self.anchors), training=training)
+        anchors = {**anchors, "labels": self.anchors}
+        terms = label_net_terms(batch, labels, anchors, self.loss_config)
+        return {"loss": total(terms, self.loss_config), **terms}
+
+    def _discriminator_step(self, name, label_features, features):
+        network = getattr(self, f"{name}_discriminator")
+        variables = self.group_variables(f"{name}_discriminator")
+        features = ops.stop_gradient(features)
+        with tf.GradientTape() as tape:
+            real, fake = network(label_features), network(features)
+            loss = discrimination(real, fake)
+            if self.loss_config.gradient_penalty:
+                penalty = _gradient_penalty(network, label_features, features)
+                loss = loss + self.loss_config.gradient_penalty * penalty
+        self._apply(f"{name}_discriminator", tape.gradient(loss, variables), variables)
+        right = ops.cast(real > 0, "float32") + ops.cast(fake <= 0, "float32")
+        return {
+            f"{name}_discriminator": loss,
+            f"{name}_discriminator_accuracy": ops.mean(right) / 2,
+        }
+
+    def _apply(self, group, gradients, variables):
+        # Without the local term no gradient reaches the local projections.
+        gradients = [
+            ops.zeros_like(variable) if gradient is None else gradient
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        getattr(self, f"{group}_optimizer").apply(gradients, variables)
+
+    def _track(self, logs):
+        for name, value in logs.items():
+            if name not in self._trackers:
+                self._trackers[name] = keras.metrics.Mean(name=name)
+            self._trackers[name].update_state(value)
+        return {name: tracker.result() for name, tracker in self._trackers.items()}
+
+
+def _gradient_penalty(network, real, fake):
+    """mean_i (|grad D| - 1)^2 between real and fake features (Gulrajani et al., NeurIPS 2017)."""
+    share = keras.random.uniform((ops.shape(real)[0], 1))
+    between = share * real + (1 - share) * fake
+    with tf.GradientTape() as tape:
+        tape.watch(between)
+        verdict = network(between)
+    gradient = tape.gradient(verdict, between)
+    length = ops.sqrt(ops.sum(ops.square(gradient), axis=1) + 1e-12)
+    return ops.mean(ops.square(length - 1))
+
+
+def _only(inputs):
+    """The tensor of a dict of one; dicts of several are passed on."""
+    if isinstance(inputs, dict) and len(inputs) == 1:
+        (inputs,) = inputs.values()
+    return inputs
+
+
+def _first(data):
+    return data[0] if isinstance(data, (tuple, list)) else data
