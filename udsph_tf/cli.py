@@ -43,6 +43,21 @@ def _main(args: argparse.Namespace) -> int:
     return 0
 
 
+def _quiet_tensorflow() -> None:
+    """Import TensorFlow without the lines that its C++ prints whatever the log level is."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
 def _fit(args) -> None:
     from udsph_tf.training import fit
     from udsph_tf.training.preparation import default_cache
@@ -215,8 +230,29 @@ def _print_json(content) -> None:
     print()
 
 
+class _Parser(argparse_flags.ArgumentParser):
+    """Adds the nearest flag to the message about an unknown one."""
+
+    def error(self, message: str):
+        _, unknown, names = message.partition("unrecognized arguments: ")
+        first = names.split()[0].partition("=")[0] if unknown else ""
+        if first.startswith("-"):
+            message += "." + nearest(first, self.flags())
+        super().error(message)
+
+    def flags(self) -> set[str]:
+        """The flags of this parser and of its commands."""
+        found = set()
+        for action in self._actions:
+            found.update(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    found |= parser.flags()
+        return {flag for flag in found if flag.startswith("--")}
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse_flags.ArgumentParser(
+    parser = _Parser(
         prog="udsph",
         description="Deep cross-modal hashing: images and text in one Hamming space.",
         epilog="example: udsph fit --dataset openmoji --bits 64 --out runs/emoji",

@@ -9,7 +9,12 @@ import numpy as np
 
 from udsph_tf.config import Config
 from udsph_tf.files import sha256, writing
-from udsph_tf.training.batches import anchor_batches, choose_batch_size, pair_batches, steps_per_epoch
+from udsph_tf.training.batches import (
+    anchor_batches,
+    choose_batch_size,
+    pair_batches,
+    steps_per_epoch,
+)
 from udsph_tf.training.build import build_model, build_optimizers, semantic_anchors
 from udsph_tf.training.callbacks import AfterEpoch, State, Validation, load_state, save_state
 from udsph_tf.training.material import Material, prepare
