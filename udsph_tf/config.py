@@ -95,11 +95,11 @@ class NetworkConfig:
 class LossConfig:
     """Weight of every term; 0 switches a term off. Letters are those of the formulas in docs."""
 
-    feature_similarity: float = 1.0
+    feature_similarity: float = 5.0
     """a: semantic preserving, features against the label net's."""
-    code_similarity: float = 1.0
+    code_similarity: float = 5.0
     """g: semantic preserving, codes against the label net's."""
-    cross_similarity: float = 1.0
+    cross_similarity: float = 5.0
     """x: codes of the two modalities against each other."""
     classification: float = 1.0
     """b: label prediction."""
@@ -107,18 +107,18 @@ class LossConfig:
     """e: distance of relaxed hashes to the shared binary codes."""
     bit_balance: float = 0.1
     """u: every bit +1 for half of the items."""
-    adversarial: float = 0.0
+    adversarial: float = 0.01
     """d: look like the label net's features to a discriminator."""
-    local: float = 0.0
+    local: float = 0.2
     """r: cross-modal attention over regions and words."""
     similarity_form: str = field(default="levels", metadata={"choices": SIMILARITY_FORMS})
     """`likelihood` of sharing a label, or regression to graded `levels` of shared labels."""
     balance_pairs: bool = True
     """Give every level of similarity the same total weight."""
     local_form: str = field(default="hinge", metadata={"choices": LOCAL_FORMS})
-    local_items: int = 64
+    local_items: int = 32
     """Items of a batch between which the local term compares every pair."""
-    gradient_penalty: float = 0.0
+    gradient_penalty: float = 1.0
     """Weight of the discriminators' gradient penalty."""
 
 
