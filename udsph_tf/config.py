@@ -6,6 +6,8 @@ resolved configuration is written beside the weights of every run.
 
 import dataclasses
 import difflib
+import json
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,11 +30,21 @@ __all__ = [
     "to_toml",
 ]
 
-DATASETS = ("fashion", "manifest", "openmoji")
+DATASETS = ("fashion", "fashion-attributes", "manifest", "openmoji")
 IMAGE_BODIES = ("efficientnet_lite0", "small_cnn")
 TEXT_BODIES = ("minilm", "wordpiece")
 SIMILARITY_FORMS = ("levels", "likelihood")
 LOCAL_FORMS = ("hinge", "likelihood")
+_POSITIVE = (
+    "text.vocabulary_size",
+    "text.embedding_dim",
+    "network.hidden_dim",
+    "network.feature_dim",
+    "network.local_dim",
+    "loss.local_items",
+    "training.max_anchors",
+    "training.validation_database",
+)
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,9 @@ class LossConfig:
     """Items of a batch between which the local term compares every pair."""
     gradient_penalty: float = 1.0
     """Weight of the discriminators' gradient penalty."""
+    instance: float = 0.0
+    """i: an item's own counterpart is nearer than the other items of its batch."""
+    instance_temperature: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -247,9 +262,8 @@ def to_toml(config: Config) -> str:
             if isinstance(value, bool):
                 text = "true" if value else "false"
             elif isinstance(value, str):
-                # TOML's basic strings and JSON's share their escapes for what occurs here.
-                escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-                text = f'"{escaped}"'
+                # A JSON string is a TOML string, but for the one control character it leaves bare.
+                text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
             else:
                 text = repr(value)
             lines.append(f"{key} = {text}")
@@ -299,3 +313,7 @@ def _check_section(section: str, table: Any) -> None:
             raise ValueError(f"Unknown `{name}`: {value!r}.{nearest(str(value), choices)}")
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
             raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"`{name}` must be finite. Received: {name}={value!r}")
+        if name in _POSITIVE and value == 0:
+            raise ValueError(f"`{name}` must be positive. Received: {name}={value!r}")

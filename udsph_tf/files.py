@@ -60,14 +60,15 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[
     """Give a hidden folder beside `path`; rename it to `path` if the block succeeds.
 
     A process killed on the way leaves at most that hidden folder (`.<name>.<random>.tmp`), which
-    may be deleted. With `overwrite` the old folder is deleted once the new one is in place.
+    may be deleted. With `overwrite` the old folder is deleted once the new one is in place; killed
+    between these two, it is still there as `.<name>.<random>.old`.
 
     Args:
         path: the folder to make; its parents are made if need be.
         overwrite: replace a folder that is there.
 
     Raises:
-        FileExistsError: `path` exists and `overwrite` is not given.
+        FileExistsError: `path` exists and `overwrite` is not given, or it is no folder.
     """
     path = Path(path).resolve()
     _check_absent(path, overwrite)
@@ -78,7 +79,7 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[
         yield temporary
         # Somebody else may have made the folder while this one was being written.
         _check_absent(path, overwrite)
-        _put_in_place(temporary, path)
+        _put_in_place(temporary, path, overwrite)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -90,15 +91,22 @@ def sha256(path: str | os.PathLike) -> str:
 
 
 def _check_absent(path: Path, overwrite: bool) -> None:
+    if os.path.lexists(path) and not path.is_dir():
+        raise FileExistsError(f"{path} is a file, which no folder can replace. Choose another name")
     if os.path.lexists(path) and not overwrite:
         raise FileExistsError(
             f"{path} exists. Choose another folder, or pass overwrite (--overwrite) to replace it"
         )
 
 
-def _put_in_place(temporary: Path, path: Path) -> None:
-    if not path.exists():
-        os.rename(temporary, path)
+def _put_in_place(temporary: Path, path: Path, overwrite: bool) -> None:
+    if not (overwrite and path.exists()):
+        try:
+            os.rename(temporary, path)
+        except OSError:
+            # The folder may have come into being since the last look.
+            _check_absent(path, overwrite=False)
+            raise
         return
     aside = path.with_name(temporary.name.removesuffix(".tmp") + ".old")
     os.rename(path, aside)

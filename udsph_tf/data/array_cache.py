@@ -5,10 +5,12 @@ one `.npy` file an array, and `progress.json` with the rows that are done, a CRC
 and the rows that failed with their reasons. Rows are written before the progress that claims them.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +56,18 @@ class ArrayCache:
     def fill(self, compute: Compute, description: str) -> None:
         """Compute what is not there yet, with a progress bar.
 
+        Where two processes fill the same cache, the second waits and then finds the rows there.
+
         Args:
             compute: takes row numbers (k,), returns arrays of k rows and, by row number, the
                 reasons of those that failed (their rows may hold anything).
             description: shown beside the progress bar.
         """
-        self._open()
+        with _lock(self.folder):
+            self._open()
+            self._fill(compute, description)
+
+    def _fill(self, compute: Compute, description: str) -> None:
         done = min(len(self._crcs) * _CHUNK, self.num_rows)
         with tqdm(total=self.num_rows, initial=done, desc=description, unit="item") as bar:
             for start in range(done, self.num_rows, _CHUNK):
@@ -67,9 +75,11 @@ class ArrayCache:
                 arrays, failed = compute(rows)
                 crc = 0
                 for name in self.layout:
-                    self._arrays[name][rows] = arrays[name]
+                    part = np.ascontiguousarray(arrays[name], dtype=self._arrays[name].dtype)
+                    self._arrays[name][rows] = part
                     self._arrays[name].flush()
-                    crc = zlib.crc32(np.ascontiguousarray(self._arrays[name][rows]), crc)
+                    # Of what was computed, not of what the file gives back, which may be damaged.
+                    crc = zlib.crc32(part, crc)
                 self.failed.update(failed)
                 self._crcs.append(crc)
                 self._write_progress()
@@ -82,23 +92,27 @@ class ArrayCache:
         return view
 
     def _open(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         progress = self.folder / "progress.json"
         paths = {name: self.folder / f"{name}.npy" for name in self.layout}
         if progress.is_file() and all(path.is_file() for path in paths.values()):
             try:
                 content = json.loads(progress.read_text(encoding="utf-8"))
+                crcs = list(content["crcs"])
+                failed = {int(row): str(why) for row, why in content["failed"].items()}
                 arrays = {n: np.lib.format.open_memmap(p, mode="r+") for n, p in paths.items()}
-            except ValueError:
-                arrays = {}
+            except (ValueError, KeyError, TypeError, AttributeError):
+                arrays = {}  # damaged: begin anew
             if arrays and all(
                 arrays[name].shape == (self.num_rows, *shape) and arrays[name].dtype == dtype
                 for name, (shape, dtype) in self.layout.items()
             ):
                 self._arrays = arrays
-                self.failed = {int(row): why for row, why in content["failed"].items()}
-                self._crcs = self._intact(content["crcs"])
+                self._crcs = self._intact(crcs)
+                # Rows that are computed again may succeed this time.
+                done = len(self._crcs) * _CHUNK
+                self.failed = {row: why for row, why in failed.items() if row < done}
                 return
+        self._crcs, self.failed = [], {}
         self._arrays = {
             name: np.lib.format.open_memmap(
                 paths[name], mode="w+", dtype=dtype, shape=(self.num_rows, *shape)
@@ -120,3 +134,12 @@ class ArrayCache:
     def _write_progress(self) -> None:
         content = {"num_rows": self.num_rows, "crcs": self._crcs, "failed": self.failed}
         write_text(self.folder / "progress.json", json.dumps(content))
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Make the folder and keep other processes from filling it; a killed one lets go by itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

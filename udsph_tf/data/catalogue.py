@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from udsph_tf.config import DataConfig, nearest
-from udsph_tf.data.fashion import keep_common_articles, read_fashion
+from udsph_tf.data.fashion import keep_common_articles, read_fashion, read_fashion_attributes
 from udsph_tf.data.manifest import read_manifest
 from udsph_tf.data.openmoji import read_openmoji
 from udsph_tf.data.pairs import Pairs, Problem
@@ -35,6 +35,10 @@ class Dataset:
 
 
 _FROZEN_LITE0 = {"body": "efficientnet_lite0", "size": 128, "trainable": False}
+_FASHION = {
+    "data": {"num_query": 2000, "num_validation": 2000, "num_train": 10000},
+    "image": _FROZEN_LITE0,
+}
 
 CATALOGUE = {
     "openmoji": Dataset(
@@ -51,10 +55,15 @@ CATALOGUE = {
         source="Kaggle: paramaggarwal/fashion-product-images-small",
         licence="see Kaggle; do not redistribute",
         layout="styles.csv and images/<id>.jpg (a folder, or zipped as images.zip)",
-        defaults={
-            "data": {"num_query": 2000, "num_validation": 2000, "num_train": 10000},
-            "image": _FROZEN_LITE0,
-        },
+        defaults=_FASHION,
+    ),
+    "fashion-attributes": Dataset(
+        read=read_fashion_attributes,
+        finish=keep_common_articles,
+        source="as fashion",
+        licence="as fashion",
+        layout="as fashion; labels are articleType, baseColour, gender and usage",
+        defaults=_FASHION,
     ),
     "manifest": Dataset(
         read=read_manifest,

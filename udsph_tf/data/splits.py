@@ -45,10 +45,15 @@ def make_split(
     Raises:
         ValueError: there are too few items, or no two training items share a label.
     """
+    if min(num_query, num_validation, num_train) < 0:
+        raise ValueError(
+            "`num_query`, `num_validation` and `num_train` must not be negative. "
+            f"Received: {num_query}, {num_validation}, {num_train}"
+        )
     tenth = min(2000, max(1, len(pairs) // 10))
     num_query, num_validation = num_query or tenth, num_validation or tenth
     left = len(pairs) - num_query - num_validation
-    if min(num_query, num_validation) < 1 or left < max(2, num_train):
+    if left < max(2, num_train):
         raise ValueError(
             f"{len(pairs)} items cannot give {num_query} query, {num_validation} validation and "
             f"{num_train or 'at least 2'} training items. Lower --set data.num_query=..., "
@@ -82,7 +87,7 @@ def apply_split(pairs: Pairs, split: Split) -> Pairs:
             "Use the data the split was made of, or make a new split"
         )
     role_of = {item: role for role, ids in split.roles.items() for item in ids}
-    return replace(pairs, roles=[role_of[item] for item in pairs.ids])
+    return replace(pairs, roles=[role_of[str(item)] for item in pairs.ids])
 
 
 def write_split(path: str | Path, split: Split) -> None:
@@ -104,18 +109,21 @@ def read_split(path: str | Path) -> Split:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a split file, or its checksum is wrong.
+        ValueError: it is not a split file, of another format, or its checksum is wrong.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no split file {path}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        format_number = content["format"]
         roles = {role: tuple(content["roles"][role]) for role in ROLES}
         split = Split(content["dataset"], content["seed"], content["data_checksum"], roles)
-        expected = content["checksum"]
+        expected = str(content["checksum"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a split file: {error!r}") from error
+    if format_number != _FORMAT:
+        raise ValueError(f"{path} has format {format_number!r}, this version reads {_FORMAT}")
     if split.checksum() != expected:
         raise ValueError(
             f"{path} has been changed or damaged: its checksum is {split.checksum()[:12]}, "

@@ -4,6 +4,7 @@
 tf.data, in a SavedModel and in a TFLite file. Token id 0 pads.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,15 @@ from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset
 
 from udsph_tf.files import write_text
 
-__all__ = ["PAD", "UNKNOWN", "Tokenizer", "build_vocabulary", "read_vocabulary", "write_vocabulary"]
+__all__ = [
+    "PAD",
+    "UNKNOWN",
+    "Tokenizer",
+    "as_bytes",
+    "build_vocabulary",
+    "read_vocabulary",
+    "write_vocabulary",
+]
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 
@@ -31,8 +40,11 @@ def build_vocabulary(texts: Sequence[str], size: int) -> list[str]:
 
     Source: tensorflow-text's `bert_vocab_from_dataset` (the top-down algorithm of BERT).
     """
-    dataset = tf.data.Dataset.from_tensor_slices(list(texts)).batch(1000).prefetch(2)
-    vocabulary = bert_vocab_from_dataset.bert_vocab_from_dataset(
+    texts = [as_bytes(text) for text in texts]
+    if not any(re.search(r"\w", text.decode()) for text in texts):
+        raise ValueError("The training texts hold no word to build a vocabulary of")
+    dataset = tf.data.Dataset.from_tensor_slices(texts).batch(1000).prefetch(2)
+    return bert_vocab_from_dataset.bert_vocab_from_dataset(
         dataset,
         vocab_size=size,
         reserved_tokens=[PAD, UNKNOWN],
@@ -40,9 +52,6 @@ def build_vocabulary(texts: Sequence[str], size: int) -> list[str]:
         # The tool's own least count of 10 leaves small collections with hardly more than letters.
         learn_params={"lower_thresh": 2},
     )
-    if len(vocabulary) <= 2:
-        raise ValueError("The training texts hold no word to build a vocabulary of")
-    return vocabulary
 
 
 def write_vocabulary(path: str | Path, vocabulary: Sequence[str]) -> None:
@@ -54,12 +63,22 @@ def read_vocabulary(path: str | Path) -> list[str]:
     """Read one piece a line.
 
     Raises:
-        ValueError: the file lacks `[PAD]` in its first line or `[UNK]` anywhere.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not UTF-8, has a piece twice, or lacks `[PAD]` in its first line or
+            `[UNK]` anywhere.
     """
-    lines = Path(path).read_text(encoding="utf-8").split("\n")
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a vocabulary in UTF-8: {error}") from error
     vocabulary = lines[:-1] if lines[-1] == "" else lines
     if not vocabulary or vocabulary[0] != PAD or UNKNOWN not in vocabulary:
         raise ValueError(f"{path} is not a vocabulary: {PAD} must come first, {UNKNOWN} somewhere")
+    line_of: dict[str, int] = {}
+    for line, piece in enumerate(vocabulary, start=1):
+        first = line_of.setdefault(piece, line)
+        if first != line:
+            raise ValueError(f"{path}: the piece {piece!r} is in line {first} and in line {line}")
     return vocabulary
 
 
@@ -70,6 +89,10 @@ class Tokenizer(tf.Module):
         vocabulary: pieces; the id of a piece is its position.
         max_tokens: ids a text gets; longer texts are cut, shorter ones padded with 0.
         first, last: pieces put before and after every text (`[CLS]`, `[SEP]` for BERT), or None.
+
+    Raises:
+        ValueError: the vocabulary lacks a piece, or `max_tokens` has no room beside `first` and
+            `last`.
     """
 
     def __init__(
@@ -81,6 +104,15 @@ class Tokenizer(tf.Module):
     ):
         super().__init__(name="tokenizer")
         vocabulary = list(vocabulary)
+        edges = [piece for piece in (first, last) if piece is not None]
+        for piece in (UNKNOWN, *edges):
+            if piece not in vocabulary:
+                raise ValueError(f"`vocabulary` must hold the piece {piece!r}, and does not")
+        if max_tokens <= len(edges):
+            raise ValueError(
+                f"`max_tokens` must be at least {len(edges) + 1}: one token and {len(edges)} "
+                f"around it. Received: max_tokens={max_tokens}"
+            )
         self.vocabulary = tuple(vocabulary)
         self.max_tokens = max_tokens
         self._first = None if first is None else vocabulary.index(first)
@@ -109,9 +141,9 @@ class Tokenizer(tf.Module):
         return ids
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, max_tokens) int32 of Python strings."""
+        """(n, max_tokens) int32 of Python strings; half characters count as question marks."""
         batches = [
-            self.ids(tf.constant(list(texts[start : start + 4096]))).numpy()
+            self.ids(tf.constant([as_bytes(each) for each in texts[start : start + 4096]])).numpy()
             for start in range(0, len(texts), 4096)
         ]
         return np.concatenate(batches) if batches else np.zeros((0, self.max_tokens), np.int32)
@@ -122,3 +154,9 @@ class Tokenizer(tf.Module):
         special = [0, self._unknown]
         special += [each for each in (self._first, self._last) if each is not None]
         return ~np.isin(ids, special).all(axis=1)
+
+
+def as_bytes(text: str) -> bytes:
+    """A text in UTF-8; half characters become question marks."""
+    # Half of a surrogate pair, as in a command line that is not UTF-8, has no UTF-8 bytes.
+    return text.encode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from udsph_tf.losses.adversarial import Adversarial, adversarial, discrimination
 from udsph_tf.losses.bit_balance import BitBalance, bit_balance
 from udsph_tf.losses.classification import Classification, classification
+from udsph_tf.losses.instance_alignment import InstanceAlignment, instance_alignment
 from udsph_tf.losses.level_regression import LevelRegression, level_regression
 from udsph_tf.losses.local_alignment import LocalAlignment, local_alignment
 from udsph_tf.losses.pairwise_likelihood import PairwiseLikelihood, pairwise_likelihood
@@ -13,6 +14,7 @@ __all__ = [
     "Adversarial",
     "BitBalance",
     "Classification",
+    "InstanceAlignment",
     "LevelRegression",
     "LocalAlignment",
     "PairwiseLikelihood",
@@ -22,6 +24,7 @@ __all__ = [
     "classification",
     "discrimination",
     "graded_similarity",
+    "instance_alignment",
     "level_regression",
     "level_weights",
     "local_alignment",

@@ -32,8 +32,9 @@ def graded_similarity(a, b):
     Returns:
         (n, m) float32; 0 where both sets are empty.
     """
+    a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
     sizes = ops.sum(a, axis=1)[:, None] + ops.sum(b, axis=1)[None, :]
-    return 2.0 * _shared(a, b) / ops.maximum(ops.cast(sizes, "float32"), 1.0)
+    return 2.0 * _shared(a, b) / ops.maximum(sizes, 1.0)
 
 
 def level_weights(similarity, counts=None, balance=True):

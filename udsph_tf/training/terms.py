@@ -7,6 +7,7 @@ from udsph_tf.losses import (
     bit_balance,
     classification,
     graded_similarity,
+    instance_alignment,
     level_regression,
     level_weights,
     local_alignment,
@@ -56,6 +57,10 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
         terms["quantization"] = sum(quantization(codes, each["hash"]) for each in both)
     if loss.bit_balance:
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
+    if loss.instance:
+        terms["instance"] = instance_alignment(
+            _hash_cosine(image, text), loss.instance_temperature
+        )
     if loss.local and attention is not None:
         few = slice(0, loss.local_items)
         scores = attention(image["regions"][few], text["words"][few], text["word_mask"][few])

@@ -1,0 +1,68 @@
+import pytest
+
+from udsph_tf.config import DATASETS, Config, DataConfig, override
+from udsph_tf.data import CATALOGUE, Pairs, read_pairs
+
+
+def test_catalogue_has_the_data_sets_that_the_configuration_allows():
+    assert tuple(sorted(CATALOGUE)) == tuple(sorted(DATASETS))
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_catalogue_entry_says_source_licence_and_layout(name):
+    entry = CATALOGUE[name]
+    assert entry.source
+    assert entry.licence
+    assert entry.layout
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_catalogue_defaults_are_a_valid_configuration(name):
+    config = override(Config(), {"data": {"dataset": name}})
+    config = override(config, CATALOGUE[name].defaults)
+    assert config.data.dataset == name
+
+
+def test_read_pairs_manifest_reads_the_root(tmp_path):
+    (tmp_path / "manifest.csv").write_text("image,text,labels\na.jpg,one,x\nb.jpg,,y\n")
+    pairs, problems = read_pairs(DataConfig(dataset="manifest", root=str(tmp_path)))
+    assert isinstance(pairs, Pairs)
+    assert pairs.ids.tolist() == ["a.jpg"]
+    assert [each.id for each in problems] == ["b.jpg"]
+
+
+def test_read_pairs_manifest_finish_drops_labels_nobody_has(tmp_path):
+    (tmp_path / "manifest.csv").write_text("image,text,labels\na.jpg,one,x\nb.jpg,two,y\n")
+    pairs, _ = read_pairs(DataConfig(dataset="manifest", root=str(tmp_path)))
+    assert CATALOGUE["manifest"].finish(pairs.take([1])).label_names == ("y",)
+
+
+def test_read_pairs_openmoji_needs_no_root():
+    pairs, _ = read_pairs(DataConfig())
+    assert pairs.name == "openmoji"
+
+
+def test_read_pairs_openmoji_with_a_root_raises():
+    with pytest.raises(ValueError, match="takes no `--root`"):
+        read_pairs(DataConfig(root="somewhere"))
+
+
+@pytest.mark.parametrize("name", ["fashion", "manifest"])
+def test_read_pairs_without_the_root_raises_with_its_layout(name):
+    with pytest.raises(ValueError) as error:
+        read_pairs(DataConfig(dataset=name))
+    assert str(error.value) == (
+        f"`{name}` needs --root, a folder with {CATALOGUE[name].layout}. `udsph datasets` lists "
+        "what can be read"
+    )
+
+
+def test_read_pairs_unknown_data_set_raises_with_the_nearest():
+    with pytest.raises(ValueError, match="Unknown data set `fashon`. Did you mean `fashion`?"):
+        read_pairs(DataConfig(dataset="fashon"))
+
+
+def test_read_pairs_absent_root_raises_with_the_path(tmp_path):
+    for name in ("fashion", "manifest"):
+        with pytest.raises(FileNotFoundError, match="absent"):
+            read_pairs(DataConfig(dataset=name, root=str(tmp_path / "absent")))
