@@ -33,6 +33,8 @@ _VARIANTS = {
     "similarity terms x 10": _TEN,
     "likelihood of sharing a label, x 1": {"similarity_form": "likelihood", **_ONE},
     "pairs not balanced": {"balance_pairs": False},
+    "no instance term": {"instance": 0.0},
+    "instance term x 2": {"instance": 1.2},
     "no local term": {"local": 0.0},
     "no adversary": {"adversarial": 0.0},
     "neither local term nor adversary": {"local": 0.0, "adversarial": 0.0},

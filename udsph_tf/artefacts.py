@@ -6,10 +6,14 @@ from pathlib import Path
 
 from udsph_tf.files import sha256, write_text
 
-__all__ = ["MANIFEST", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "ExportError", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
+
+
+class ExportError(RuntimeError):
+    """A written encoder does not run, or writes other codes than the Keras model."""
 
 
 def write_manifest(folder: str | Path, content: dict) -> None:
@@ -44,7 +48,8 @@ def read_manifest(folder: str | Path, names: tuple[str, ...] = ()) -> dict:
 
     Raises:
         FileNotFoundError: there is no export in `folder`.
-        ValueError: the manifest, or one of the named files, is damaged or of another version.
+        ValueError: the manifest is damaged or of another version, or one of the named files is
+            missing or changed.
     """
     folder = Path(folder)
     path = folder / MANIFEST
@@ -52,15 +57,17 @@ def read_manifest(folder: str | Path, names: tuple[str, ...] = ()) -> dict:
         raise FileNotFoundError(f"{folder} holds no export; `udsph export --out` makes one")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        version, files = manifest["format"], manifest["files"]
+        version, files = manifest["format"], dict(manifest["files"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error!r}. Export again") from error
     if version != _FORMAT:
         raise ValueError(f"{path} has format {version}; this version reads {_FORMAT}. Export again")
     for name in names:
         target = folder / name
+        if name not in files:
+            raise ValueError(f"{folder} was exported without {name}; use one of its other forms")
         if not target.is_file():
             raise ValueError(f"{target} is missing. Export again")
-        if sha256(target) != files.get(name):
+        if sha256(target) != files[name]:
             raise ValueError(f"{target} has been changed: its checksum is wrong. Export again")
     return manifest

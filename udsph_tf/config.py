@@ -132,7 +132,7 @@ class LossConfig:
     """Items of a batch between which the local term compares every pair."""
     gradient_penalty: float = 1.0
     """Weight of the discriminators' gradient penalty."""
-    instance: float = 0.0
+    instance: float = 0.6
     """i: an item's own counterpart is nearer than the other items of its batch."""
     instance_temperature: float = 0.1
 

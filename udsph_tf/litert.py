@@ -5,6 +5,7 @@ of Keras' `predict` (docs/results has the numbers); more threads inside one inte
 """
 
 import os
+import queue
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["SIGNATURE", "LiteRTModel", "convert", "convert_model", "num_cores"]
+__all__ = [
+    "SIGNATURE",
+    "LiteRTModel",
+    "convert",
+    "convert_model",
+    "num_cores",
+    "write_saved_model",
+]
 
 SIGNATURE = "serving_default"
 
@@ -21,6 +29,24 @@ SIGNATURE = "serving_default"
 def num_cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def write_saved_model(archive: keras.export.ExportArchive, folder: str | os.PathLike) -> None:
+    """Write an archive as a SavedModel.
+
+    Args:
+        archive: its endpoints are added already.
+        folder: the folder to make.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        # TensorFlow has no kind of its own for a full disk: what happened is the message's end.
+        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
+        raise OSError(f"The SavedModel cannot be written: {reason}") from error
 
 
 def convert(
@@ -48,7 +74,7 @@ def convert(
         archive.track(model)
     archive.add_endpoint(name=SIGNATURE, fn=function, input_signature=[input_spec])
     with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
+        write_saved_model(archive, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = custom_ops
@@ -91,25 +117,33 @@ class LiteRTModel:
         self._interpreters = [
             make(model_content=content, num_threads=1, **options) for _ in range(workers)
         ]
-        self._runners = [each.get_signature_runner(SIGNATURE) for each in self._interpreters]
-        (self._input,) = self._runners[0].get_input_details()
+        # A batch borrows a runner, so that callers in several threads never share one.
+        self._runners = queue.SimpleQueue()
+        for each in self._interpreters:
+            runner = each.get_signature_runner(SIGNATURE)
+            self._runners.put(runner)
+        (self._input,) = runner.get_input_details()
 
     def run(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs of all rows, in order.
+        """Outputs of all rows, in order; may be called from several threads.
 
         Args:
             rows: (n, ...) of the input's dtype; n >= 1.
+
+        Raises:
+            ValueError: there are no rows, or they are not what the file takes.
         """
-        starts = range(0, len(rows), self._batch_size)
-        batches = [rows[start : start + self._batch_size] for start in starts]
-        shares = np.array_split(np.arange(len(batches)), len(self._runners))
+        if not len(rows):
+            raise ValueError("`rows` must hold at least one row. Received: none")
 
-        def work(runner, share):
-            # Copied, since an interpreter reuses its output buffers.
-            return [
-                {name: value.copy() for name, value in runner(**{self._input: batches[i]}).items()}
-                for i in share
-            ]
+        def work(start):
+            runner = self._runners.get()
+            try:
+                outputs = runner(**{self._input: rows[start : start + self._batch_size]})
+                # Copied, since an interpreter reuses its output buffers.
+                return {name: value.copy() for name, value in outputs.items()}
+            finally:
+                self._runners.put(runner)
 
-        parts = [part for done in self._pool.map(work, self._runners, shares) for part in done]
+        parts = list(self._pool.map(work, range(0, len(rows), self._batch_size)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -2,17 +2,18 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
-from udsph_tf.artefacts import write_manifest
+from udsph_tf.artefacts import MANIFEST, ExportError, write_manifest
 from udsph_tf.config import Config
-from udsph_tf.data.images import RESIZE_RECIPE, load_pixels, read_image
+from udsph_tf.data.images import RESIZE_RECIPE, ImageError, load_pixels, read_image
 from udsph_tf.data.pairs import Pairs
-from udsph_tf.data.tokenizer import Tokenizer
+from udsph_tf.data.tokenizer import Tokenizer, as_bytes
 from udsph_tf.export.saved_model import write_image_saved_model, write_text_saved_model
 from udsph_tf.export.tflite import image_tflite, text_tflite
 from udsph_tf.export.verification import compare_codes, reference_codes, run_saved_model
@@ -23,6 +24,7 @@ from udsph_tf.training.run_folder import RunFolder, text_tokenizer, versions
 
 __all__ = ["export"]
 
+_VERIFICATION = "verification.json"
 _FLOAT_FORMS = ("saved_model", "float32.tflite")
 
 
@@ -41,15 +43,24 @@ def export(run: RunFolder, out: str | Path, held_back: Pairs, *, overwrite: bool
         The verification: for each modality and form what `compare_codes` says.
 
     Raises:
-        FileExistsError: `out` exists.
+        FileExistsError: `out` exists and `overwrite` is False, or it holds something that is not
+            an export.
         FileNotFoundError: the run has not ended.
-        RuntimeError: a float32 form writes other codes than the Keras model.
+        ValueError: `held_back` is empty, or one of its pictures cannot be used any more.
+        ExportError: a float32 form does not run, or writes other codes than the Keras model.
+        OSError: a file cannot be written.
     """
     finished = run.require_finished()
+    if not len(held_back):
+        raise ValueError("`held_back` must hold at least one item. Received: none")
+    if overwrite:
+        _check_replaceable(Path(out))
     config = run.config()
     tokenizer = text_tokenizer(config, run.vocabulary)
-    steps = tqdm(total=9, desc="export", unit="step")
-    with new_folder(out, overwrite=overwrite) as folder, steps:
+    with (
+        new_folder(out, overwrite=overwrite) as folder,
+        tqdm(total=9, desc="export", unit="step") as steps,
+    ):
         image, text = run.load("image_encoder"), run.load("text_encoder")
         image_writer = code_writer(image, "image_codes")
         text_writer = code_writer(text, "text_codes")
@@ -72,7 +83,7 @@ def export(run: RunFolder, out: str | Path, held_back: Pairs, *, overwrite: bool
         }
         steps.update()
         _require_equal(verification)
-        write_text(folder / "verification.json", json.dumps(verification, indent=1) + "\n")
+        write_text(folder / _VERIFICATION, json.dumps(verification, indent=1) + "\n")
         write_text(folder / "vocabulary.txt", run.vocabulary.read_text(encoding="utf-8"))
         steps.update()
         write_manifest(folder, _description(run, config, finished))
@@ -80,9 +91,21 @@ def export(run: RunFolder, out: str | Path, held_back: Pairs, *, overwrite: bool
     return verification
 
 
+def _check_replaceable(out: Path) -> None:
+    """Let `overwrite` delete an export or an empty folder, and nothing else."""
+    if not os.path.lexists(out):
+        return
+    is_export = all((out / name).is_file() for name in (MANIFEST, _VERIFICATION))
+    if not is_export and not (out.is_dir() and not any(out.iterdir())):
+        raise FileExistsError(
+            f"{out} exists and is not an export (it has no {MANIFEST} beside {_VERIFICATION}), so "
+            "it is not replaced. Choose another folder"
+        )
+
+
 def _verify_image(folder: Path, encoder: keras.Model, pairs: Pairs, size: int) -> dict:
-    data = [read_image(source) for source in pairs.images]
-    pixels = np.stack([load_pixels(each, size) for each in data])
+    data, pixels = zip(*(_picture(str(source), size) for source in pairs.images), strict=True)
+    pixels = np.stack(pixels)
     logits = reference_codes(hash_writer(encoder, "image_logits"), pixels)
     outputs = run_saved_model(folder / "image" / "1", data)
     report = {"saved_model": compare_codes(logits, outputs["packed"])}
@@ -92,11 +115,19 @@ def _verify_image(folder: Path, encoder: keras.Model, pairs: Pairs, size: int) -
     return report
 
 
+def _picture(source: str, size: int) -> tuple[bytes, np.ndarray]:
+    try:
+        data = read_image(source)
+        return data, load_pixels(data, size)
+    except ImageError as error:
+        raise ImageError(f"{source}: {error}") from error
+
+
 def _verify_text(folder: Path, encoder: keras.Model, pairs: Pairs, tokenizer: Tokenizer) -> dict:
     from tensorflow_text import tflite_registrar
 
-    texts = [str(text).encode() for text in pairs.texts]
-    logits = reference_codes(hash_writer(encoder, "text_logits"), tokenizer.encode(texts))
+    texts = [as_bytes(text) for text in pairs.texts]
+    logits = reference_codes(hash_writer(encoder, "text_logits"), tokenizer.encode(pairs.texts))
     outputs = run_saved_model(folder / "text" / "1", texts)
     report = {"saved_model": compare_codes(logits, outputs["packed"])}
     for form in ("float32.tflite", "dynamic.tflite"):
@@ -112,7 +143,7 @@ def _require_equal(verification: dict) -> None:
         for form in _FLOAT_FORMS:
             wrong = forms[form]["differing_bits_not_near_zero"]
             if wrong:
-                raise RuntimeError(
+                raise ExportError(
                     f"The {modality} encoder's {form} differs from the Keras model in {wrong} bits "
                     "that are not near zero; nothing was exported. Please report this"
                 )

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from udsph_tf.data.images import decode_and_resize
 from udsph_tf.data.tokenizer import Tokenizer
+from udsph_tf.litert import write_saved_model
 
 __all__ = ["write_image_saved_model", "write_text_saved_model"]
 
@@ -23,6 +24,9 @@ def write_image_saved_model(folder: str | Path, writer: keras.Model) -> None:
     Args:
         folder: the version folder, such as `image/1`.
         writer: from pixels to `packed` and `hash`.
+
+    Raises:
+        OSError: it cannot be written.
     """
     (pixels,) = writer.inputs
     size = pixels.shape[1]
@@ -40,8 +44,9 @@ def write_image_saved_model(folder: str | Path, writer: keras.Model) -> None:
         )
         return from_pixels(decoded)
 
+    # Not tracked: the archive finds the variables of its endpoints, and would store those of a
+    # tracked model a second time.
     archive = keras.export.ExportArchive()
-    archive.track(writer)
     archive.add_endpoint(
         "serving_default", from_bytes, [tf.TensorSpec([None], tf.string, name="image_bytes")]
     )
@@ -50,7 +55,7 @@ def write_image_saved_model(folder: str | Path, writer: keras.Model) -> None:
         from_pixels,
         [tf.TensorSpec([None, size, size, 3], tf.uint8, name="pixels")],
     )
-    archive.write_out(str(folder), verbose=False)
+    write_saved_model(archive, folder)
 
 
 def write_text_saved_model(folder: str | Path, writer: keras.Model, tokenizer: Tokenizer) -> None:
@@ -62,14 +67,16 @@ def write_text_saved_model(folder: str | Path, writer: keras.Model, tokenizer: T
         folder: the version folder, such as `text/1`.
         writer: from token ids to `packed` and `hash`.
         tokenizer: the run's tokenizer.
+
+    Raises:
+        OSError: it cannot be written.
     """
 
     def from_text(text):
         return writer(tokenizer.ids(text), training=False)
 
     archive = keras.export.ExportArchive()
-    archive.track(writer)
     archive.add_endpoint(
         "serving_default", from_text, [tf.TensorSpec([None], tf.string, name="text")]
     )
-    archive.write_out(str(folder), verbose=False)
+    write_saved_model(archive, folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from udsph_tf.artefacts import ExportError
 from udsph_tf.codes import unpack
 from udsph_tf.export import probe
 
@@ -28,7 +29,7 @@ def run_saved_model(folder: str | Path, items: Sequence[bytes]) -> dict[str, np.
     """Outputs of a SavedModel's `serving_default`, run in a process that never imports udsph_tf.
 
     Raises:
-        RuntimeError: the process failed; the message has its last lines.
+        ExportError: the process failed; the message has its last lines.
     """
     with tempfile.TemporaryDirectory() as scratch:
         inputs, outputs = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
@@ -42,7 +43,7 @@ def run_saved_model(folder: str | Path, items: Sequence[bytes]) -> dict[str, np.
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"{folder} does not run:\n{done.stderr[-2000:]}")
+            raise ExportError(f"{folder} does not run:\n{done.stderr[-2000:]}")
         with np.load(outputs) as file:
             return {name: file[name] for name in file.files}
 

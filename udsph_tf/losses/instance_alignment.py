@@ -40,9 +40,7 @@ class InstanceAlignment(keras.losses.Loss):
     def __init__(self, temperature: float = 0.1, name: str = "instance_alignment", **kwargs):
         super().__init__(name=name, **kwargs)
         if temperature <= 0:
-            raise ValueError(
-                f"`temperature` must be positive. Received: temperature={temperature}"
-            )
+            raise ValueError(f"`temperature` must be positive. Received: temperature={temperature}")
         self.temperature = temperature
 
     def call(self, y_true, y_pred):

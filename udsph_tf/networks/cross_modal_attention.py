@@ -11,13 +11,13 @@ _MASKED = -1e9
 
 @keras.saving.register_keras_serializable(package="udsph_tf")
 class CrossModalAttention(keras.layers.Layer):
-    """Semantic relation of each image of a batch to each text of it, in [-1, 1].
+    """Semantic relation of each image of a batch to each text of it.
 
     With s_rw = <region_r, word_w> and s' = leaky_relu(s, 0.1), L2-normalised over words, a word
     attends to regions by A_rw = softmax_r(temperature * s'_rw), sees u_w = sum_r A_rw region_r and
-    agrees by R_w = cos(word_w, u_w). The score of a pair is the mean of R_w over its words, or
-    their log-sum-exp. The mirror image lets regions attend to words. The result is the mean of the
-    two directions.
+    agrees by R_w = cos(word_w, u_w). The score of a pair is the mean of R_w over its words, in
+    [-1, 1], or log(sum_w exp(sharpness * R_w)) / sharpness, which more words can lift above 1. The
+    mirror image lets regions attend to words. The result is the mean of the two directions.
 
     u_w is never formed: <word_w, u_w> = sum_r A_rw s_rw and |u_w|^2 = A_w' G A_w with the Gram
     matrix G of the regions, which is exact and needs no (images, texts, words, dim) tensor.
@@ -65,13 +65,13 @@ class CrossModalAttention(keras.layers.Layer):
         similarity = ops.einsum("irc,jwc->ijrw", regions, words) * mask
         relation = ops.leaky_relu(similarity, negative_slope=0.1)
 
-        to_regions = ops.softmax(self.temperature * _unit(relation, axis=3), axis=2)
+        to_regions = _softmax(self.temperature * _unit(relation, axis=3), axis=2)
         gram = ops.einsum("irc,isc->irs", regions, regions)
         seen = ops.einsum("ijrw,irs->ijsw", to_regions, gram)
         agreement = _cosine(to_regions, similarity, seen, axis=2)
         by_words = self._pool(agreement, mask[:, :, 0, :])
 
-        to_words = ops.softmax(
+        to_words = _softmax(
             self.temperature * _unit(relation, axis=2) + (1 - mask) * _MASKED, axis=3
         )
         gram = ops.einsum("jwc,jvc->jwv", words, words)
@@ -102,6 +102,12 @@ class CrossModalAttention(keras.layers.Layer):
 
 def _unit(values, axis):
     return values * ops.rsqrt(ops.sum(ops.square(values), axis=axis, keepdims=True) + _EPSILON)
+
+
+def _softmax(values, axis):
+    # Not `ops.softmax`, which warns where the axis has one element: one region, or one word.
+    exponentials = ops.exp(values - ops.max(values, axis=axis, keepdims=True))
+    return exponentials / ops.sum(exponentials, axis=axis, keepdims=True)
 
 
 def _cosine(attention, similarity, seen, axis):

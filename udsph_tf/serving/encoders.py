@@ -7,7 +7,7 @@ import numpy as np
 
 from udsph_tf.artefacts import read_manifest
 from udsph_tf.data.images import load_pixels
-from udsph_tf.data.tokenizer import Tokenizer, read_vocabulary
+from udsph_tf.data.tokenizer import Tokenizer, as_bytes, read_vocabulary
 from udsph_tf.litert import LiteRTModel
 
 __all__ = ["ImageEncoder", "TextEncoder"]
@@ -41,6 +41,8 @@ class ImageEncoder:
         Raises:
             ImageError: a picture cannot be used.
         """
+        if not len(images):
+            return np.empty((0, self.num_bits // 8), np.uint8)
         return self.encode_pixels(np.stack([load_pixels(each, self.size) for each in images]))
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
@@ -72,10 +74,17 @@ class TextEncoder:
         )
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, num_bits / 8) uint8 of n texts; every text has a code, an empty one too."""
-        return self._model.run(np.array([str(text).encode() for text in texts], dtype=object))[
-            "packed"
-        ]
+        """(n, num_bits / 8) uint8 of n texts; every text has a code, an empty one too.
+
+        Raises:
+            ValueError: a text is not a string.
+        """
+        if not len(texts):
+            return np.empty((0, self.num_bits // 8), np.uint8)
+        for text in texts:
+            if not isinstance(text, str):
+                raise ValueError(f"A text must be a string. Received: {text!r}")
+        return self._model.run(np.array([as_bytes(text) for text in texts], dtype=object))["packed"]
 
     def check_query(self, text: str) -> None:
         """Raise where a query says nothing to the encoder.

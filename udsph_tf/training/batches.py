@@ -57,7 +57,7 @@ def anchor_batches(
 
     Args:
         anchors: (U, num_labels).
-        batch_size: label sets of a batch; U where there are fewer.
+        batch_size: label sets of a batch; they repeat where there are fewer.
         seed: seed of the order.
         first_epoch: the epoch to begin with.
         steps: batches of an epoch.

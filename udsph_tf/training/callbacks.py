@@ -16,7 +16,7 @@ from udsph_tf.training.coding import Coder
 from udsph_tf.training.material import Material
 from udsph_tf.training.run_folder import RunFolder
 
-__all__ = ["AfterEpoch", "State", "Validation"]
+__all__ = ["AfterEpoch", "State", "Validation", "check_finite", "load_state", "save_state"]
 
 
 @dataclass
@@ -101,16 +101,14 @@ class AfterEpoch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._bar.update()
+        # At once: a step later every term is infected, and none tells where it began.
+        if not math.isfinite(logs["loss"]):
+            self._check_finite(logs)
 
     def on_epoch_end(self, epoch, logs=None):
         self._bar.close()
         logs = {name: float(value) for name, value in logs.items()}
-        wrong = [name for name, value in logs.items() if not math.isfinite(value)]
-        if wrong:
-            raise FloatingPointError(
-                f"The loss term {wrong[-1]} is not finite in epoch {epoch + 1}. The last good "
-                f"state is kept in {self._run.path}; lower training.learning_rate"
-            )
+        self._check_finite(logs)
         trained = time.monotonic() - self._started
         scores = self._validation()
         score = sum(scores.values()) / 2
@@ -128,6 +126,32 @@ class AfterEpoch(keras.callbacks.Callback):
             f"validation MAP image->text {scores['image_to_text']:.4f} "
             f"text->image {scores['text_to_image']:.4f}  {trained:.1f} s{mark}",
             file=sys.stderr,
+        )
+
+    def _check_finite(self, logs):
+        epoch = self._state.epoch + 1
+        check_finite(
+            logs, f"in epoch {epoch}", f"The last good state is kept in {self._run.path}; "
+        )
+
+
+def check_finite(logs: dict, when: str, kept: str = "") -> None:
+    """Stop training whose loss has left the numbers.
+
+    Args:
+        logs: values of the loss and its terms by name.
+        when: where in the run, for the message.
+        kept: what is left of the run, for the message.
+
+    Raises:
+        FloatingPointError: a value is infinite or NaN; the message names the terms.
+    """
+    wrong = [name for name, value in logs.items() if not math.isfinite(value)]
+    if wrong:
+        names = [name for name in wrong if name != "loss"] or wrong
+        raise FloatingPointError(
+            f"Not finite {when}: the loss term {', '.join(names)}. {kept}"
+            "Lower training.learning_rate"
         )
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from udsph_tf.codes import pack
+from udsph_tf.codes import binarize, pack
 from udsph_tf.networks.encoder import hash_writer
 from udsph_tf.training.preparation import Inputs
 
@@ -29,12 +29,16 @@ class Coder:
         )
 
     def packed(self, inputs: Inputs) -> np.ndarray:
-        """(n, num_bits / 8) uint8 of all items of `inputs`."""
+        """(n, num_bits / 8) uint8 of all items of `inputs`.
+
+        Raises:
+            ValueError: the hasher writes NaN.
+        """
         parts = []
         for start in range(0, len(inputs), self._batch):
             batch = inputs.batch(np.arange(start, min(start + self._batch, len(inputs))))
             if len(batch) == 1:
                 (batch,) = batch.values()
             logits = self._write(tf.nest.map_structure(tf.constant, batch)).numpy()
-            parts.append(pack(np.where(logits >= 0, 1, -1)))
+            parts.append(pack(binarize(logits)))
         return np.concatenate(parts)

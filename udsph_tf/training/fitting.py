@@ -16,7 +16,14 @@ from udsph_tf.training.batches import (
     steps_per_epoch,
 )
 from udsph_tf.training.build import build_model, build_optimizers, semantic_anchors
-from udsph_tf.training.callbacks import AfterEpoch, State, Validation, load_state, save_state
+from udsph_tf.training.callbacks import (
+    AfterEpoch,
+    State,
+    Validation,
+    check_finite,
+    load_state,
+    save_state,
+)
 from udsph_tf.training.material import Material, prepare
 from udsph_tf.training.run_folder import RunFolder
 
@@ -44,6 +51,7 @@ def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = Fa
 
     Raises:
         FileExistsError: `out` holds a run and `resume` is not given.
+        FloatingPointError: a loss term is infinite or NaN; the last good state is kept.
         ValueError: the data or the configuration does not fit.
     """
     run = RunFolder(Path(out))
@@ -82,9 +90,10 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
     validation = Validation(model, material, training.validation_database, training.seed)
     ends = {"separate": training.separate_epochs, "joint": total}
     for stage, end in ends.items():
+        # Before the check, so that a run that is over is saved with the stage it ended in.
+        model.compile(optimizers, stage=stage)
         if state.epoch >= end:
             continue
-        model.compile(optimizers, stage=stage)
         model.fit(
             pair_batches(
                 material.image.take(rows),
@@ -121,6 +130,7 @@ def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) ->
         shuffle=False,
         verbose=0,
     ).history
+    check_finite({name: values[-1] for name, values in logs.items()}, "in the label net's stage")
     _LOG.info("Label net: %d label sets, loss %.4f", len(anchors), logs["loss"][-1])
 
 

@@ -4,9 +4,10 @@ Outputs of a frozen body are computed once, through LiteRT, and cached on disk. 
 left out here, each with its reason, so that no bad file is met in the middle of an epoch.
 """
 
+import functools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,12 +74,11 @@ def prepare_images(
         The inputs of the n items, and the items whose picture cannot be used.
     """
     layout = {"pixels": ((size, size, 3), "uint8")}
-    run = None
     fingerprint = "pixels"
     if body is not None:
         layout = _layout(body)
         fingerprint = _fingerprint(body)
-        run = LiteRTModel(convert_model(body)).run
+        run = _runner(body)
     key = cache_key(
         _FORMAT, fingerprint, str(size), *(source_fingerprint(each) for each in pairs.images)
     )
@@ -94,7 +94,7 @@ def prepare_images(
             }
             blank = np.zeros((size, size, 3), np.uint8)
             pixels = np.stack([blank if isinstance(each, str) else each for each in loaded])
-            return ({"pixels": pixels} if run is None else run(pixels)), failed
+            return ({"pixels": pixels} if body is None else run(pixels)), failed
 
         store.fill(compute, "pictures")
     problems = [
@@ -118,7 +118,7 @@ def prepare_texts(token_ids: np.ndarray, body: keras.Model | None, cache: str | 
     layout = _layout(body)
     key = cache_key(_FORMAT, _fingerprint(body), cache_key(token_ids.tobytes()))
     store = ArrayCache(Path(cache) / f"texts-{key}", len(token_ids), layout)
-    run = LiteRTModel(convert_model(body)).run
+    run = _runner(body)
     store.fill(lambda part: (run(token_ids[part]), {}), "texts")
     return Inputs({name: store.array(name) for name in layout}, rows)
 
@@ -147,6 +147,12 @@ def drop_problems(pairs: Pairs, problems: Sequence[Problem], policy: str) -> np.
     if not len(usable):
         raise ValueError("No usable item is left: every picture, text or label set is unusable")
     return usable
+
+
+def _runner(body: keras.Model) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """The body as a function, converted at its first call: a full cache never calls it."""
+    made = functools.cache(lambda: LiteRTModel(convert_model(body)))
+    return lambda rows: made().run(rows)
 
 
 def _load(source: str, size: int) -> np.ndarray | str:

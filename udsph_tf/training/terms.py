@@ -16,7 +16,20 @@ from udsph_tf.losses import (
     shares_label,
 )
 
-__all__ = ["hasher_terms", "label_net_terms", "total"]
+__all__ = ["TERMS", "hasher_terms", "label_net_terms", "total"]
+
+TERMS = (
+    "feature_similarity",
+    "code_similarity",
+    "cross_similarity",
+    "classification",
+    "quantization",
+    "bit_balance",
+    "instance",
+    "adversarial",
+    "local",
+)
+"""Every term of the objective, by the name of its weight."""
 
 
 def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attention=None) -> dict:
@@ -58,9 +71,7 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
     if loss.bit_balance:
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
     if loss.instance:
-        terms["instance"] = instance_alignment(
-            _hash_cosine(image, text), loss.instance_temperature
-        )
+        terms["instance"] = instance_alignment(_hash_cosine(image, text), loss.instance_temperature)
     if loss.local and attention is not None:
         few = slice(0, loss.local_items)
         scores = attention(image["regions"][few], text["words"][few], text["word_mask"][few])

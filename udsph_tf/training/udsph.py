@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from udsph_tf.config import LossConfig, override_section
+from udsph_tf.config import Config, LossConfig, override
 from udsph_tf.losses import adversarial, discrimination
 from udsph_tf.networks.cross_modal_attention import CrossModalAttention
 from udsph_tf.networks.discriminator import discriminator
-from udsph_tf.training.terms import hasher_terms, label_net_terms, total
+from udsph_tf.training.terms import TERMS, hasher_terms, label_net_terms, total
 
 __all__ = ["GROUPS", "STAGES", "UDSPH"]
 
@@ -42,6 +42,9 @@ class UDSPH(keras.Model):
         attention: the cross-modal attention; made if left out.
         image_discriminator, text_discriminator: made if left out.
 
+    Raises:
+        ValueError: `loss` has an unknown field or a wrong value.
+
     Source: Lu, Duan, Yuan, J. Tsinghua Univ. (Sci & Technol) 62(9), 2022, reconstructed from its
     abstract and the works it builds on; see docs/method.md.
     """
@@ -60,15 +63,15 @@ class UDSPH(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(loss, LossConfig):
-            loss = override_section(LossConfig(), "loss", loss or {})
+        fields = vars(loss) if isinstance(loss, LossConfig) else dict(loss or {})
         feature_dim = label_net.output["features"].shape[-1]
         self.image_hasher = image_hasher
         self.text_hasher = text_hasher
         self.label_net = label_net
         self.anchors = np.asarray(anchors, dtype="float32")
         self.anchor_counts = np.asarray(anchor_counts, dtype="float32")
-        self.loss_config = loss
+        # By way of a whole `Config`, which checks ranges and choices too.
+        self.loss_config = override(Config(), {"loss": fields}).loss
         self.attention = attention or CrossModalAttention(name="attention")
         self.image_discriminator = image_discriminator or discriminator(
             feature_dim, name="image_discriminator"
@@ -76,6 +79,7 @@ class UDSPH(keras.Model):
         self.text_discriminator = text_discriminator or discriminator(
             feature_dim, name="text_discriminator"
         )
+        self.seed_generator = keras.random.SeedGenerator()
         self.stage = "joint"
         self._trackers = {}
         self.built = True
@@ -105,7 +109,12 @@ class UDSPH(keras.Model):
             if not optimizer.built:
                 optimizer.build(self.group_variables(group))
             setattr(self, f"{group}_optimizer", optimizer)
-        self._trackers = {}
+        # Made here, since a step that makes a variable is traced twice, which takes seconds.
+        names = [term for term in TERMS if getattr(self.loss_config, term)]
+        if "adversarial" in names:
+            sides = ("image_discriminator", "text_discriminator")
+            names += [side + suffix for side in sides for suffix in ("", "_accuracy")]
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *names)}
 
     def group_variables(self, group: str) -> list:
         """The trainable variables that the optimizer of `group` moves."""
@@ -131,6 +140,23 @@ class UDSPH(keras.Model):
             for group, each in config["optimizers"].items()
         }
         self.compile(optimizers=optimizers, stage=config["stage"])
+
+    def save_own_variables(self, store):
+        # Keras leaves random generators out of its files. Without their states a resumed run
+        # would repeat the dropout and the augmentation of its first steps.
+        for index, state in enumerate(self._random_states()):
+            store[str(index)] = state
+
+    def load_own_variables(self, store):
+        states = self._random_states()
+        # A file without states holds weights to encode with; there is no run to go on with.
+        if store.keys() and len(store.keys()) != len(states):
+            raise ValueError(
+                f"The file must hold {len(states)} random generators, as the model does. "
+                f"Received: {len(store.keys())}"
+            )
+        for index in range(len(store.keys())):
+            states[index].assign(store[str(index)])
 
     @property
     def metrics(self):
@@ -251,7 +277,7 @@ class UDSPH(keras.Model):
             real, fake = network(label_features), network(features)
             loss = discrimination(real, fake)
             if self.loss_config.gradient_penalty:
-                penalty = _gradient_penalty(network, label_features, features)
+                penalty = _gradient_penalty(network, label_features, features, self.seed_generator)
                 loss = loss + self.loss_config.gradient_penalty * penalty
         self._apply(f"{name}_discriminator", tape.gradient(loss, variables), variables)
         right = ops.cast(real > 0, "float32") + ops.cast(fake <= 0, "float32")
@@ -273,12 +299,17 @@ class UDSPH(keras.Model):
             if name not in self._trackers:
                 self._trackers[name] = keras.metrics.Mean(name=name)
             self._trackers[name].update_state(value)
-        return {name: tracker.result() for name, tracker in self._trackers.items()}
+        # Not of all trackers: those of training say nothing of an evaluation.
+        return {name: self._trackers[name].result() for name in logs}
+
+    def _random_states(self):
+        weights = {id(variable) for variable in self.weights}
+        return [variable for variable in self.variables if id(variable) not in weights]
 
 
-def _gradient_penalty(network, real, fake):
+def _gradient_penalty(network, real, fake, seed):
     """mean_i (|grad D| - 1)^2 between real and fake features (Gulrajani et al., NeurIPS 2017)."""
-    share = keras.random.uniform((ops.shape(real)[0], 1))
+    share = keras.random.uniform((ops.shape(real)[0], 1), seed=seed)
     between = share * real + (1 - share) * fake
     with tf.GradientTape() as tape:
         tape.watch(between)

@@ -1,0 +1,122 @@
+"""A drawn collection and what becomes of it: a run, an export and an index, each made once."""
+
+import csv
+import os
+import random
+
+# Before anything imports TensorFlow; the processes that tests start inherit it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+from PIL import Image, ImageDraw
+
+COLOURS = {"red": "#dd2222", "green": "#22aa22", "blue": "#2222dd", "yellow": "#dddd22"}
+SHAPES = ("circle", "square", "triangle")
+NUM_ITEMS = 84
+PIXELS = 48
+
+TINY = {
+    "image": {"size": 32, "augment": False},
+    "text": {"vocabulary_size": 200, "max_tokens": 8, "embedding_dim": 32},
+    "network": {
+        "num_bits": 16,
+        "hidden_dim": 64,
+        "feature_dim": 32,
+        "local_dim": 16,
+        "dropout": 0.1,
+    },
+    "training": {
+        "batch_size": 32,
+        "learning_rate": 3e-3,
+        "label_epochs": 10,
+        "separate_epochs": 2,
+        "joint_epochs": 6,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def drawn_collection(tmp_path_factory):
+    """Folder of a `manifest` data set: 84 drawn shapes, such as "a red circle".
+
+    Only read it; copy it to change something.
+    """
+    folder = tmp_path_factory.mktemp("drawn") / "collection"
+    folder.mkdir()
+    places = random.Random(0)
+    with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "image", "text", "labels"])
+        for number in range(NUM_ITEMS):
+            colour = list(COLOURS)[number % len(COLOURS)]
+            shape = SHAPES[number // len(COLOURS) % len(SHAPES)]
+            name = f"{number:03d}.{'png' if number % 2 else 'jpg'}"
+            _draw(shape, COLOURS[colour], places).save(folder / name)
+            labels = f"shape={shape}|colour={colour}"
+            rows.writerow([f"{number:03d}", name, f"a {colour} {shape}", labels])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_config(drawn_collection):
+    """Configuration of a run on the drawn collection that takes seconds."""
+    from udsph_tf.config import Config, override
+
+    data = {"dataset": "manifest", "root": str(drawn_collection)}
+    return override(Config(), {"data": data, **TINY})
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory):
+    """Folder of caches for runs on the drawn collection."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config, tiny_cache, tmp_path_factory):
+    """`RunFolder` of a finished run on the drawn collection. Only read it; copy it to change it."""
+    from udsph_tf.training import fit
+
+    return fit(tiny_config, tmp_path_factory.mktemp("runs") / "drawn", tiny_cache)
+
+
+@pytest.fixture(scope="session")
+def tiny_pairs(tiny_run):
+    """All 84 pairs of the drawn collection, with their roles."""
+    from udsph_tf.training.material import run_pairs
+
+    return run_pairs(tiny_run)
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tiny_run, tiny_pairs, tmp_path_factory):
+    """Export folder of `tiny_run`. Only read it; copy it to change something."""
+    from udsph_tf.export import export
+
+    folder = tmp_path_factory.mktemp("exports") / "drawn"
+    export(tiny_run, folder, tiny_pairs.take(tiny_pairs.indices("query")))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_index(tiny_export, tiny_pairs, tmp_path_factory):
+    """Index folder of the whole drawn collection, encoded by `tiny_export`."""
+    from udsph_tf.serving import index_pairs
+
+    folder = tmp_path_factory.mktemp("indexes") / "drawn"
+    index_pairs(tiny_pairs, tiny_export, folder)
+    return folder
+
+
+def _draw(shape: str, colour: str, places: random.Random) -> Image.Image:
+    left, top, side = places.randint(2, 8), places.randint(2, 8), places.randint(26, 36)
+    right, bottom = left + side, top + side
+    picture = Image.new("RGB", (PIXELS, PIXELS), "white")
+    pen = ImageDraw.Draw(picture)
+    if shape == "circle":
+        pen.ellipse((left, top, right, bottom), fill=colour)
+    elif shape == "square":
+        pen.rectangle((left, top, right, bottom), fill=colour)
+    else:
+        pen.polygon([(left, bottom), (left + side / 2, top), (right, bottom)], fill=colour)
+    return picture

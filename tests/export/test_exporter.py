@@ -1,0 +1,137 @@
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from udsph_tf.artefacts import ExportError, read_manifest
+from udsph_tf.data.images import ImageError
+from udsph_tf.export import export, exporter
+from udsph_tf.training import RunFolder
+
+FORMS = {"saved_model", "float32.tflite", "dynamic.tflite"}
+
+
+@pytest.fixture
+def held_back(tiny_pairs):
+    return tiny_pairs.take(tiny_pairs.indices("query")[:2])
+
+
+def test_export_of_a_run_writes_these_files(tiny_export):
+    files = {path.relative_to(tiny_export).as_posix() for path in tiny_export.rglob("*")}
+    expected = {f"{each}/1/saved_model.pb" for each in ("image", "text")}
+    expected |= {
+        f"{each}.{form}.tflite" for each in ("image", "text") for form in ("float32", "dynamic")
+    }
+    expected |= {"manifest.json", "verification.json", "vocabulary.txt"}
+    assert expected <= files
+    assert not [path for path in tiny_export.parent.iterdir() if path != tiny_export]
+
+
+def test_manifest_says_what_a_client_needs(tiny_export, tiny_run, tiny_config):
+    manifest = read_manifest(tiny_export)
+    assert manifest["num_bits"] == 16
+    assert manifest["bit_order"].startswith("big: the first bit")
+    assert manifest["bit_meaning"] == "1 where hash >= 0"
+    assert manifest["image"]["size"] == 32
+    assert manifest["image"]["range"] == [0, 255]
+    assert manifest["image"]["resize"]["filter"].startswith("triangle")
+    assert manifest["text"]["encoding"] == "UTF-8"
+    assert manifest["text"]["max_tokens"] == 8
+    vocabulary = tiny_run.vocabulary.read_bytes()
+    assert (tiny_export / "vocabulary.txt").read_bytes() == vocabulary
+    assert manifest["text"]["vocabulary_sha256"] == hashlib.sha256(vocabulary).hexdigest()
+    assert manifest["config"]["network"]["num_bits"] == tiny_config.network.num_bits
+    assert manifest["validation_map"] == tiny_run.require_finished()["validation_map"]
+    assert {"python", "udsph-tf", "tensorflow", "keras"} <= set(manifest["versions"])
+
+
+def test_manifest_checksums_are_those_of_every_other_file(tiny_export):
+    files = {
+        path.relative_to(tiny_export).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in tiny_export.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    assert read_manifest(tiny_export)["files"] == files
+
+
+def test_verification_compares_every_form_on_the_held_back_items(tiny_export, tiny_pairs):
+    verification = json.loads((tiny_export / "verification.json").read_text())
+    number = len(tiny_pairs.indices("query"))
+    assert set(verification) == {"image", "text"}
+    for forms in verification.values():
+        assert set(forms) == FORMS
+        for form, report in forms.items():
+            assert (report["items"], report["bits"]) == (number, 16 * number)
+            assert report["agreement"] == 1 - report["differing_bits"] / report["bits"]
+            if form != "dynamic.tflite":
+                assert report["differing_bits_not_near_zero"] == 0
+
+
+def test_export_whose_reference_differs_fails_and_leaves_nothing(
+    tiny_run, held_back, tmp_path, monkeypatch
+):
+    # All parts are real; only the Keras model's answer is changed, in one bit of one item.
+    def perturbed(model, inputs):
+        logits = reference(model, inputs)
+        if model.name == "text_logits":
+            logits[1, 7] = -logits[1, 7] + np.copysign(1, -logits[1, 7])
+        return logits
+
+    reference = exporter.reference_codes
+    monkeypatch.setattr(exporter, "reference_codes", perturbed)
+    expected = "The text encoder's saved_model differs from the Keras model in 1 bits"
+    with pytest.raises(ExportError, match=expected):
+        export(tiny_run, tmp_path / "deep" / "out", held_back)
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_export_of_an_unfinished_run_says_how_to_finish_it(tiny_run, held_back, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"has not ended. Go on with it: .*--resume"):
+        export(RunFolder(tmp_path / "run"), tmp_path / "out", held_back)
+    with pytest.raises(FileNotFoundError, match="is not a run folder; `udsph fit --out` makes one"):
+        export(RunFolder(tmp_path / "absent"), tmp_path / "out", held_back)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_export_to_an_existing_folder_is_refused_before_any_work(
+    tiny_run, held_back, tmp_path, capsys
+):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("precious")
+    with pytest.raises(FileExistsError, match="Choose another folder, or pass overwrite"):
+        export(tiny_run, tmp_path / "out", held_back)
+    assert capsys.readouterr().err == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("names", [("mine",), ("manifest.json", "mine"), ("model.keras",)])
+def test_export_with_overwrite_never_replaces_what_is_no_export(
+    tiny_run, held_back, tmp_path, names
+):
+    (tmp_path / "out").mkdir()
+    for name in names:
+        (tmp_path / "out" / name).write_text("precious")
+    with pytest.raises(FileExistsError, match="is not an export .* not replaced"):
+        export(tiny_run, tmp_path / "out", held_back, overwrite=True)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(names)
+
+
+def test_export_with_overwrite_never_replaces_a_file(tiny_run, held_back, tmp_path):
+    (tmp_path / "out").write_text("precious")
+    with pytest.raises(FileExistsError, match="is not an export"):
+        export(tiny_run, tmp_path / "out", held_back, overwrite=True)
+    assert (tmp_path / "out").read_text() == "precious"
+
+
+def test_export_without_held_back_items_is_an_error(tiny_run, held_back, tmp_path):
+    with pytest.raises(ValueError, match="`held_back` must hold at least one item"):
+        export(tiny_run, tmp_path / "out", held_back.take([]))
+
+
+def test_a_picture_that_has_gone_is_named(tiny_pairs, tmp_path):
+    with pytest.raises(ImageError, match="gone.png: the file does not exist"):
+        exporter._picture(str(tmp_path / "gone.png"), 32)

@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  (registers the tokenizer's operations)
+from tensorflow.core.protobuf import saved_model_pb2
+
+from udsph_tf.artefacts import ExportError
+from udsph_tf.codes import binarize, pack
+from udsph_tf.data.images import load_pixels
+from udsph_tf.export.verification import NEAR_ZERO, run_saved_model
+
+
+@pytest.fixture(scope="module")
+def image_model(tiny_export):
+    return tf.saved_model.load(str(tiny_export / "image" / "1"))
+
+
+@pytest.fixture(scope="module")
+def text_model(tiny_export):
+    return tf.saved_model.load(str(tiny_export / "text" / "1"))
+
+
+def ops_of(folder):
+    content = saved_model_pb2.SavedModel()
+    content.ParseFromString((folder / "saved_model.pb").read_bytes())
+    (graph,) = content.meta_graphs
+    functions = graph.graph_def.library.function
+    nodes = [*graph.graph_def.node, *(node for each in functions for node in each.node_def)]
+    return {node.op for node in nodes}
+
+
+def assert_equal_codes(logits, packed):
+    different = np.unpackbits(packed, axis=1) != (logits >= 0)
+    assert np.abs(logits[different]).max(initial=0) < NEAR_ZERO
+
+
+def test_image_saved_model_without_udsph_tf_writes_keras_codes(
+    tiny_export, keras_side, pictures, pixels, tmp_path, monkeypatch
+):
+    # The process that runs it finds a udsph_tf that cannot be imported.
+    (tmp_path / "udsph_tf").mkdir()
+    (tmp_path / "udsph_tf" / "__init__.py").write_text("raise ImportError('not here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    outputs = run_saved_model(tiny_export / "image" / "1", pictures)
+    logits = keras_side.image(pixels)
+    assert_equal_codes(logits, outputs["packed"])
+    np.testing.assert_allclose(outputs["hash"], np.tanh(logits), atol=1e-5)
+
+
+def test_run_saved_model_in_a_process_that_imports_udsph_tf_is_an_error(
+    tiny_export, texts, tmp_path, monkeypatch
+):
+    (tmp_path / "sitecustomize.py").write_text("import udsph_tf")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ExportError, match="text/1 does not run:(?s:.*)udsph_tf was imported"):
+        run_saved_model(tiny_export / "text" / "1", texts[:1])
+
+
+def test_image_saved_model_signatures_have_names_types_and_shapes(image_model):
+    assert set(image_model.signatures) == {"serving_default", "from_pixels"}
+    default, from_pixels = (
+        image_model.signatures[name] for name in ("serving_default", "from_pixels")
+    )
+    assert default.structured_input_signature[1] == {
+        "image_bytes": tf.TensorSpec([None], tf.string, name="image_bytes")
+    }
+    assert from_pixels.structured_input_signature[1] == {
+        "pixels": tf.TensorSpec([None, 32, 32, 3], tf.uint8, name="pixels")
+    }
+    for signature in (default, from_pixels):
+        assert_output_types(signature)
+
+
+def test_text_saved_model_signatures_have_names_types_and_shapes(text_model):
+    assert set(text_model.signatures) == {"serving_default"}
+    signature = text_model.signatures["serving_default"]
+    assert signature.structured_input_signature[1] == {
+        "text": tf.TensorSpec([None], tf.string, name="text")
+    }
+    assert_output_types(signature)
+
+
+def assert_output_types(signature):
+    outputs = signature.structured_outputs
+    assert set(outputs) == {"packed", "hash"}
+    assert outputs["packed"].dtype == tf.uint8
+    assert outputs["packed"].shape.as_list() == [None, 2]
+    assert outputs["hash"].dtype == tf.float32
+    assert outputs["hash"].shape.as_list() == [None, 16]
+
+
+def test_from_pixels_equals_the_path_of_bytes(image_model, pictures, pixels):
+    by_bytes = image_model.signatures["serving_default"](image_bytes=tf.constant(pictures))
+    by_pixels = image_model.signatures["from_pixels"](pixels=tf.constant(pixels))
+    for name in ("packed", "hash"):
+        np.testing.assert_array_equal(by_bytes[name], by_pixels[name])
+
+
+def test_packed_has_the_signs_of_hash(image_model, text_model, pixels, texts):
+    for outputs in (
+        image_model.signatures["from_pixels"](pixels=tf.constant(pixels)),
+        text_model.signatures["serving_default"](text=tf.constant(texts)),
+    ):
+        np.testing.assert_array_equal(outputs["packed"], pack(binarize(outputs["hash"])))
+
+
+@pytest.mark.parametrize("number", [1, 3, 64])
+def test_batches_of_any_size_give_each_item_its_own_code(
+    image_model, text_model, keras_side, pictures, pixels, texts, number
+):
+    by_bytes = image_model.signatures["serving_default"](image_bytes=tf.constant(pictures[:number]))
+    assert_equal_codes(keras_side.image(pixels[:number]), by_bytes["packed"].numpy())
+    by_text = text_model.signatures["serving_default"](text=tf.constant(texts[:number]))
+    assert_equal_codes(keras_side.text(texts[:number]), by_text["packed"].numpy())
+
+
+def test_text_saved_model_uses_only_the_two_text_ops_that_serving_knows(tiny_export):
+    # TensorFlow Serving's images embed tensorflow-text 2.12, which lacks newer operations.
+    added = {op for op in ops_of(tiny_export / "text" / "1") if not hasattr(tf.raw_ops, op)}
+    assert added == {"FastBertNormalize", "FastWordpieceTokenizeWithOffsets"}
+
+
+def test_image_saved_model_uses_core_ops_alone(tiny_export):
+    ops = ops_of(tiny_export / "image" / "1")
+    assert "DecodeImage" in ops
+    assert not {op for op in ops if not hasattr(tf.raw_ops, op) or "PyFunc" in op}
+
+
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_saved_model_holds_every_weight_once(tiny_export, keras_side, modality):
+    prefix = tiny_export / modality / "1" / "variables" / "variables"
+    shapes = [
+        tuple(shape)
+        for name, shape in tf.train.list_variables(str(prefix))
+        if name.endswith("VARIABLE_VALUE")
+    ]
+    encoder = getattr(keras_side, f"{modality}_encoder")
+    assert 0 < sum(map(np.prod, shapes)) <= encoder.count_params()
+    data = prefix.with_name("variables.data-00000-of-00001")
+    assert data.stat().st_size < 4 * encoder.count_params() + 100_000
+
+
+def test_strange_texts_have_keras_codes(text_model, keras_side, strange_texts):
+    outputs = text_model.signatures["serving_default"](text=tf.constant(strange_texts))
+    assert_equal_codes(keras_side.text(strange_texts), outputs["packed"].numpy())
+    assert np.isfinite(outputs["hash"]).all()
+
+
+def test_strange_pictures_have_keras_codes(image_model, keras_side, strange_pictures):
+    data = list(strange_pictures.values())
+    outputs = image_model.signatures["serving_default"](image_bytes=tf.constant(data))
+    logits = keras_side.image(np.stack([load_pixels(each, 32) for each in data]))
+    np.testing.assert_allclose(outputs["hash"], np.tanh(logits), atol=1e-5)
+    assert_equal_codes(logits, outputs["packed"].numpy())
+
+
+@pytest.mark.parametrize("bad", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+def test_a_corrupt_picture_fails_its_batch_and_not_the_next(image_model, pictures, bad):
+    signature = image_model.signatures["serving_default"]
+    expected = signature(image_bytes=tf.constant(pictures[:2]))["packed"].numpy()
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        signature(image_bytes=tf.constant([pictures[0], bad, pictures[1]]))
+    again = signature(image_bytes=tf.constant(pictures[:2]))["packed"].numpy()
+    np.testing.assert_array_equal(again, expected)
+
+
+def test_a_truncated_picture_fails_its_batch(image_model, pictures):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        image_model.signatures["serving_default"](
+            image_bytes=tf.constant([pictures[1][: len(pictures[1]) // 2]])
+        )

@@ -1,0 +1,560 @@
+"""The `udsph` command as its users meet it: a whole chain, and every way to use it wrongly.
+
+Commands run in processes of their own; many of them share one, through the same entry point, so
+that TensorFlow is imported once for all.
+"""
+
+import csv
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from udsph_tf import cli, commands
+from udsph_tf.config import load_config, override, to_toml
+from udsph_tf.data import CATALOGUE
+from udsph_tf.evaluation import format_table
+from udsph_tf.search import Item, open_index, write_index
+
+COMMANDS = ("fit", "evaluate", "export", "index", "search", "datasets")
+
+MANY_COMMANDS = """
+import contextlib, io, json, resource, sys, traceback
+from udsph_tf.cli import run
+
+answers = {}
+for name, (argv, limit) in json.load(sys.stdin).items():
+    out, err = io.StringIO(), io.StringIO()
+    sys.argv = ["udsph", *argv]
+    whole = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            # No file may grow beyond the limit: what a full disk does, for every user.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit or whole[0], whole[1]))
+            run()
+            code = None
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            code = "traceback"
+            traceback.print_exc()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, whole)
+    answers[name] = [code, out.getvalue(), err.getvalue()]
+json.dump(answers, sys.stdout)
+"""
+
+# By name: the command line, and what its message must hold. `{...}` are paths made below.
+WRONG_USE = {
+    "no command": ([], "the following arguments are required: command"),
+    "unknown command": (["fitt"], "invalid choice: 'fitt' (choose from"),
+    "unknown flag": (["fit", "--datset", "x"], "arguments: --datset x. Did you mean `--dataset`?"),
+    "abbreviated flag": (["fit", "--data", "x"], "unrecognized arguments: --data"),
+    "bits 12": (
+        ["fit", "--bits", "12", "--out", "{new}"],
+        "`num_bits` must be a positive multiple of 8. Received: num_bits=12",
+    ),
+    "bits many": (["fit", "--bits", "many", "--out", "{new}"], "must be of type int"),
+    "unknown data set": (
+        ["fit", "--dataset", "fashoin", "--out", "{new}"],
+        "Unknown data set `fashoin`. Did you mean `fashion`?",
+    ),
+    "unknown key": (
+        ["fit", "--set", "loss.locl=0", "--out", "{new}"],
+        "Unknown config key `loss.locl`. Did you mean `local`?",
+    ),
+    "unknown section": (
+        ["fit", "--set", "los.local=0", "--out", "{new}"],
+        "Unknown config section `los`. Did you mean `loss`?",
+    ),
+    "no section": (["fit", "--set", "local=0", "--out", "{new}"], "--set takes section.key=value"),
+    "no value": (["fit", "--set", "loss.local", "--out", "{new}"], "--set takes section.key=value"),
+    "absent config": (["fit", "--config", "{new}"], "There is no config file"),
+    "config that is no TOML": (["fit", "--config", "{file}"], "is not a TOML file"),
+    "fit without root": (
+        ["fit", "--dataset", "manifest", "--out", "{scratch}/rootless"],
+        "`manifest` needs --root, a folder with manifest.csv",
+    ),
+    "existing run": (
+        ["fit", "--dataset", "manifest", "--root", "{collection}", "--out", "{run}"],
+        "exists. Choose another --out, or go on with it: --resume",
+    ),
+    "resume with other settings": (
+        ["fit", "--config", "{run}/config.toml", "--bits", "8", "--out", "{run}", "--resume"],
+        "holds a run with another network.num_bits (16, not 8)",
+    ),
+    "evaluate without run": (["evaluate"], "arguments are required: --run"),
+    "evaluate of no run": (
+        ["evaluate", "--run", "{new}"],
+        "is not a run folder; `udsph fit --out` makes one",
+    ),
+    "evaluate of an unfinished run": (
+        ["evaluate", "--run", "{unfinished}"],
+        "has not ended. Go on with it: udsph fit ... --resume",
+    ),
+    "evaluate of a train role": (
+        ["evaluate", "--run", "{run}", "--role", "train"],
+        "invalid choice",
+    ),
+    "evaluate of other data": (
+        ["evaluate", "--run", "{moved}", "--cache", "{cache}"],
+        "The split was made of other data (of `manifest`",
+    ),
+    "export of other data": (
+        ["export", "--run", "{moved}", "--out", "{new}"],
+        "The split was made of other data (of `manifest`",
+    ),
+    "index of other data": (
+        ["index", "--artefacts", "{export}", "--run", "{moved}", "--out", "{new}"],
+        "The split was made of other data (of `manifest`",
+    ),
+    "export of an unfinished run": (
+        ["export", "--run", "{unfinished}", "--out", "{new}"],
+        "has not ended. Go on with it",
+    ),
+    "export to an existing folder": (
+        ["export", "--run", "{run}", "--out", "{export}"],
+        "exists. Choose another folder, or pass overwrite (--overwrite)",
+    ),
+    "export over a run": (
+        ["export", "--run", "{run}", "--out", "{run}", "--overwrite"],
+        "exists and is not an export",
+    ),
+    "export of no items": (["export", "--run", "r", "--out", "o", "--items", "0"], "at least 1"),
+    "export of some items": (
+        ["export", "--run", "r", "--out", "o", "--items", "some"],
+        "argument --items: must be a whole number of at least 1, not 'some'",
+    ),
+    "index of nothing": (
+        ["index", "--artefacts", "{export}", "--out", "{new}"],
+        "Give either --run (its database items) or --dataset (all its items)",
+    ),
+    "index of two things": (
+        ["index", "--artefacts", "{export}", "--out", "{new}", "--run", "r", "--dataset", "d"],
+        "Give either --run (its database items) or --dataset (all its items)",
+    ),
+    "index of a run with a root": (
+        ["index", "--artefacts", "{export}", "--out", "{new}", "--run", "r", "--root", "d"],
+        "--root belongs to --dataset",
+    ),
+    "index of a data set without root": (
+        ["index", "--artefacts", "{export}", "--out", "{new}", "--dataset", "manifest"],
+        "`manifest` needs --root",
+    ),
+    "index of an unknown data set": (
+        ["index", "--artefacts", "{export}", "--out", "{new}", "--dataset", "manifset"],
+        "Unknown data set `manifset`. Did you mean `manifest`?",
+    ),
+    "index of an unfinished run": (
+        ["index", "--artefacts", "{export}", "--run", "{unfinished}", "--out", "{new}"],
+        "has not ended. Go on with it",
+    ),
+    "index without export": (
+        ["index", "--artefacts", "{new}", "--run", "{run}", "--out", "{new}"],
+        "holds no export; `udsph export --out` makes one",
+    ),
+    "index to an existing folder": (
+        ["index", "--artefacts", "{export}", "--run", "{run}", "--out", "{index}"],
+        "exists. Choose another --out, or pass --overwrite",
+    ),
+    "search for nothing": (
+        ["search", "--artefacts", "{export}", "--index", "{index}"],
+        "Give either words or --image FILE to search with",
+    ),
+    "search for two things": (
+        ["search", "red", "--image", "{file}", "--artefacts", "{export}", "--index", "{index}"],
+        "Give either words or --image FILE to search with",
+    ),
+    "search for blanks": (
+        ["search", "  ", "--artefacts", "{export}", "--index", "{index}"],
+        "The query is empty; give at least one word",
+    ),
+    "search for unknown words": (
+        ["search", "连衣裙", "--artefacts", "{export}", "--index", "{index}"],
+        "The model knows no word of the query '连衣裙'",
+    ),
+    "search for bytes": (
+        ["search", "\udcff", "--artefacts", "{export}", "--index", "{index}"],
+        "The model knows no word of the query",
+    ),
+    "search with an absent picture": (
+        ["search", "--image", "{new}", "--artefacts", "{export}", "--index", "{index}"],
+        "new: the file does not exist",
+    ),
+    "search with a file that is no picture": (
+        ["search", "--image", "{file}", "--artefacts", "{export}", "--index", "{index}"],
+        "file: not an image in a known format",
+    ),
+    "search without export": (
+        ["search", "red", "--artefacts", "{new}", "--index", "{index}"],
+        "holds no export",
+    ),
+    "search in a damaged export": (
+        ["search", "red", "--artefacts", "{damaged}", "--index", "{index}"],
+        "text.float32.tflite has been changed: its checksum is wrong. Export again",
+    ),
+    "search without index": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{new}"],
+        "Run `udsph index` first",
+    ),
+    "search in an index of another model": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{foreign}"],
+        "index was built by another model",
+    ),
+    "search for no hits": (
+        ["search", "red", "--artefacts", "a", "--index", "i", "-k", "0"],
+        "argument -k: must be a whole number of at least 1, not '0'",
+    ),
+    "search with a sheet that is no PNG": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--sheet", "{new}.jpg"],
+        '`path` must end in ".png"',
+    ),
+}
+# The same where a file cannot be written: the command line, the largest file in bytes, and the
+# message.
+UNWRITABLE = {
+    "fit below a file": (
+        ["fit", "--config", "{run}/config.toml", "--out", "{file}/run", "--cache", "{cache}"],
+        None,
+        "{file}",
+    ),
+    "export below a file": (["export", "--run", "{run}", "--out", "{file}/x"], None, "{file}"),
+    "index below a file": (
+        ["index", "--artefacts", "{export}", "--run", "{run}", "--out", "{file}/x"],
+        None,
+        "{file}",
+    ),
+    "sheet into an absent folder": (
+        [
+            "search",
+            "red",
+            "--artefacts",
+            "{export}",
+            "--index",
+            "{index}",
+            "--sheet",
+            "{new}/a.png",
+        ],
+        None,
+        "No such file or directory",
+    ),
+    "fit on a full disk": (
+        ["fit", "--config", "{run}/config.toml", "--out", "{full}/run", "--cache", "{cache}"],
+        100_000,
+        "Is there room on the disk, and may it be written?",
+    ),
+    "export on a full disk": (
+        ["export", "--run", "{run}", "--out", "{full}/export"],
+        1_000_000,
+        "The SavedModel cannot be written: File too large. Is there room on the disk",
+    ),
+    "index on a full disk": (
+        ["index", "--artefacts", "{export}", "--run", "{run}", "--out", "{full}/index"],
+        500,
+        "File too large. Is there room on the disk, and may it be written?",
+    ),
+    "sheet on a full disk": (
+        [
+            "search",
+            "red",
+            "--artefacts",
+            "{export}",
+            "--index",
+            "{index}",
+            "--sheet",
+            "{full}/a.png",
+        ],
+        500,
+        "File too large. Is there room on the disk, and may it be written?",
+    ),
+}
+FINE = {
+    "datasets": ["datasets"],
+    "datasets --json": ["datasets", "--json"],
+    "help": ["--help"],
+    **{f"help {name}": [name, "--help"] for name in COMMANDS},
+}
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def paths(tiny_run, tiny_export, tiny_index, tiny_cache, drawn_collection, tmp_path_factory):
+    """What the command lines above name."""
+    scratch = tmp_path_factory.mktemp("cli")
+    (scratch / "file").write_text("not a picture, = not TOML")
+    (scratch / "full").mkdir()
+    unfinished = shutil.copytree(tiny_run.path, scratch / "unfinished")
+    (unfinished / "run.json").unlink()
+    (unfinished / "problems.json").unlink()
+    damaged = shutil.copytree(tiny_export, scratch / "damaged")
+    with open(damaged / "text.float32.tflite", "ab") as file:
+        file.write(b"\0")
+    write_index(
+        scratch / "foreign",
+        image_packed=np.zeros((1, 2), np.uint8),
+        text_packed=np.zeros((1, 2), np.uint8),
+        items=[Item("1", "red", "1.png")],
+        model_checksum="0" * 64,
+    )
+    # The run's data, of which one label was corrected after training.
+    changed = shutil.copytree(drawn_collection, scratch / "changed")
+    table = (changed / "manifest.csv").read_text(encoding="utf-8")
+    corrected = table.replace("shape=circle|colour=red", "shape=square|colour=red", 1)
+    (changed / "manifest.csv").write_text(corrected, encoding="utf-8")
+    moved = shutil.copytree(tiny_run.path, scratch / "moved")
+    config = override(load_config(moved / "config.toml"), {"data": {"root": str(changed)}})
+    (moved / "config.toml").write_text(to_toml(config), encoding="utf-8")
+    return {
+        "run": tiny_run.path,
+        "export": tiny_export,
+        "index": tiny_index,
+        "cache": tiny_cache,
+        "collection": drawn_collection,
+        "scratch": scratch,
+        "new": scratch / "new",
+        **{
+            name: scratch / name
+            for name in ("file", "full", "unfinished", "damaged", "foreign", "moved")
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def started(pool, paths, tmp_path_factory):
+    """Both long parts, begun at once: the answers by name, and the chain's by step."""
+
+    def filled(argv):
+        return [each.format(**paths) for each in argv]
+
+    cases = {name: (argv, None) for name, argv in FINE.items()}
+    cases |= {name: (filled(argv), None) for name, (argv, _) in WRONG_USE.items()}
+    cases |= {name: (filled(argv), limit) for name, (argv, limit, _) in UNWRITABLE.items()}
+    folder = tmp_path_factory.mktemp("chain")
+    return pool.submit(run_many, cases), pool.submit(run_chain, paths, folder)
+
+
+@pytest.fixture(scope="module")
+def answers(started):
+    return started[0].result()
+
+
+@pytest.fixture(scope="module")
+def chain(started):
+    return started[1].result()
+
+
+def run_many(cases):
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_COMMANDS],
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "300"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def run_chain(paths, folder):
+    """Every command once, as a user would: training in one process, the rest in a later one."""
+    config = override(
+        load_config(paths["run"] / "config.toml"),
+        {"data": {"root": ""}, "training": {"separate_epochs": 1, "joint_epochs": 1}},
+    )
+    (folder / "tiny.toml").write_text(to_toml(config), encoding="utf-8")
+    run, export, index = (str(folder / name) for name in ("run", "export", "index"))
+    cache = ["--cache", str(paths["cache"])]
+    changed = ["--root", str(paths["collection"]), "--bits", "24", "--seed", "5"]
+    fit = ["fit", "--config", str(folder / "tiny.toml"), *changed, "--out", run, *cache, "--json"]
+    done = subprocess.run(
+        [udsph(), *fit, "--set", "training.batch_size=64"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    made = ["--artefacts", export, "--index", index]
+    sheets = {name: ["--sheet", str(folder / f"{name}.png")] for name in ("words", "picture")}
+    picture = ["--image", str(paths["collection"] / "000.jpg"), "--find", "texts"]
+    steps = {
+        "evaluate": ["evaluate", "--run", run, *cache, "--json"],
+        "export": ["export", "--run", run, "--out", export, "--items", "3", "--json"],
+        "index": ["index", "--artefacts", export, "--run", run, "--out", index, "--json"],
+        "words": ["search", "a red circle", *made, "-k", "4", *sheets["words"]],
+        "picture": ["search", *picture, *made, *sheets["picture"], "--json"],
+    }
+    answers = run_many({name: (argv, None) for name, argv in steps.items()})
+    return {"folder": folder, "fit": (done.returncode, done.stdout, done.stderr), **answers}
+
+
+def udsph():
+    """The console script that was installed beside this Python."""
+    script = Path(sys.executable).with_name("udsph")
+    return str(script) if script.exists() else shutil.which("udsph")
+
+
+def checked_json(answer):
+    code, out, err = answer
+    assert code == 0, err
+    assert "Traceback" not in err
+    return json.loads(out)
+
+
+def test_fit_says_the_best_epoch_on_stdout_and_progress_on_stderr(chain):
+    said = checked_json(chain["fit"])
+    assert said["run"] == str(chain["folder"] / "run")
+    assert said["best_epoch"] in (1, 2)
+    assert 0 <= said["validation_map"] <= 1
+    lines = chain["fit"][2].splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/2", "2/2"]
+    config = load_config(chain["folder"] / "run" / "config.toml")
+    assert (config.network.num_bits, config.training.seed) == (24, 5)
+    assert config.training.batch_size == 64
+
+
+def test_evaluate_prints_what_it_writes(chain):
+    said = checked_json(chain["evaluate"])
+    run = chain["folder"] / "run"
+    assert said == json.loads((run / "results.json").read_text())
+    assert said["counts"] == {"train": 68, "database": 68, "query": 8}
+    assert format_table(said["directions"])
+    assert {path.suffix for path in (run / "plots").iterdir()} == {".png"}
+
+
+def test_export_prints_its_verification(chain):
+    said = checked_json(chain["export"])
+    export = chain["folder"] / "export"
+    assert said["verification"] == json.loads((export / "verification.json").read_text())
+    assert said["verification"]["image"]["saved_model"]["items"] == 3
+    # The chain has evaluated before: the export carries what was measured.
+    metrics = json.loads((export / "manifest.json").read_text())["metrics"]
+    assert 0 <= metrics["image_to_text"]["map"] <= 1
+    # Of what libraries say while they convert, nothing reaches the user.
+    noise = ("Sharding callback", "fingerprint", "unsupported characters")
+    assert not [word for word in noise if word in chain["export"][2]]
+
+
+def test_index_prints_how_many_items_it_holds(chain):
+    said = checked_json(chain["index"])
+    assert said == {"out": str(chain["folder"] / "index"), "items": 68, "left_out": []}
+    index = open_index(chain["folder"] / "index")
+    assert (len(index), index.num_bits) == (68, 24)
+
+
+def test_search_for_words_prints_a_table_and_draws_a_sheet(chain):
+    code, out, err = chain["words"]
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "query: a red circle"
+    assert lines[1].split() == ["rank", "distance", "id", "text"]
+    assert [line.split()[0] for line in lines[2:6]] == ["1", "2", "3", "4"]
+    assert lines[6] == f"Contact sheet {chain['folder'] / 'words.png'}"
+    with Image.open(chain["folder"] / "words.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+def test_search_with_a_picture_prints_json_and_draws_a_sheet(chain):
+    said = checked_json(chain["picture"])
+    assert len(said["hits"]) == 10
+    assert all(hit["text"].startswith("a ") for hit in said["hits"])
+    with Image.open(chain["folder"] / "picture.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+@pytest.mark.parametrize("name", WRONG_USE)
+def test_wrong_use_ends_with_2_and_a_message_that_helps(answers, name):
+    code, out, err = answers[name]
+    assert WRONG_USE[name][1] in err
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", UNWRITABLE)
+def test_what_cannot_be_written_is_said_without_a_traceback(answers, paths, name):
+    code, out, err = answers[name]
+    assert UNWRITABLE[name][2].format(**paths) in err
+    assert code in (1, 2)
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_a_full_disk_leaves_nothing_half_written(answers, paths):
+    # Training goes on from what it has written, so its folder stays, with whole files alone.
+    left = {path.name for path in paths["full"].iterdir()}
+    assert left == {"run"}
+    run = paths["full"] / "run"
+    assert load_config(run / "config.toml")
+    assert not [path for path in run.rglob("*") if path.is_file() and path.name.startswith(".")]
+    assert list((run / "checkpoints").iterdir()) == []
+
+
+def test_wrong_use_leaves_nothing(answers, paths):
+    assert not paths["new"].exists()
+    assert not [path for path in paths["scratch"].iterdir() if path.name.startswith(".")]
+    assert (paths["run"] / "model.keras").is_file()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_command_has_an_example_that_it_accepts(answers, name):
+    code, out, _ = answers[f"help {name}"]
+    assert code == 0
+    (example,) = (line for line in out.splitlines() if line.startswith("example: "))
+    argv = shlex.split(example.removeprefix("example: "))
+    assert argv[:2] == ["udsph", name]
+    assert cli._parse(argv).command is getattr(commands, name)
+
+
+def test_help_names_every_command_and_an_example(answers):
+    code, out, err = answers["help"]
+    assert (code, err) == (0, "")
+    assert "example: udsph fit" in out
+    for name in COMMANDS:
+        assert f"\n    {name} " in out
+
+
+def test_datasets_lists_sources_and_licences(answers):
+    code, out, err = answers["datasets --json"]
+    assert (code, err) == (0, "")
+    said = json.loads(out)
+    assert set(said) == set(CATALOGUE)
+    assert all(set(each) == {"source", "licence", "layout"} for each in said.values())
+    code, out, err = answers["datasets"]
+    assert (code, err) == (0, "")
+    assert "CC BY-SA 4.0" in out
+
+
+def test_console_script_used_wrongly_answers_before_it_imports_tensorflow(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('imported')")
+    done = subprocess.run(
+        [udsph(), "fitt"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "invalid choice: 'fitt'" in done.stderr
+    assert done.stdout == ""
+
+
+def test_drawn_collection_is_what_the_tests_say(drawn_collection):
+    with open(drawn_collection / "manifest.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 84
+    assert rows[0]["text"] == "a red circle"
+    assert rows[0]["labels"] == "shape=circle|colour=red"
+    assert len({row["labels"] for row in rows}) == 12

@@ -1,0 +1,287 @@
+"""Whole runs on a few drawn pictures: what is there at the end, and after a kill."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from udsph_tf.config import to_toml
+from udsph_tf.data.splits import read_split
+from udsph_tf.training import RunFolder, evaluate, fit
+from udsph_tf.training.coding import Coder
+from udsph_tf.training.fitting import _train_label_net
+from udsph_tf.training.material import prepare, run_pairs
+
+RESUME = """
+from udsph_tf.config import load_config
+from udsph_tf.training import fit
+fit(load_config("config.toml"), "run", "cache", resume=True)
+"""
+
+# Killed from within, so that it may run beside the tests.
+FIT_AND_DIE = """
+import json, os, pathlib, signal, threading, time
+from udsph_tf.config import load_config
+from udsph_tf.training import fit
+
+def die_after_an_epoch():
+    state = pathlib.Path("run", "state.json")
+    while not state.is_file() or not json.loads(state.read_text())["epoch"]:
+        time.sleep(0.005)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=die_after_an_epoch, daemon=True).start()
+fit(load_config("config.toml"), "run", "cache")
+"""
+
+
+@pytest.fixture(scope="module")
+def dying_run(make_config, tmp_path_factory, environment):
+    """A run in another process, which is killed after its first whole epoch; and that process."""
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "config.toml").write_text(to_toml(make_config()), encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-c", FIT_AND_DIE],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    yield RunFolder(folder / "run"), process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def finished_run(dying_run, make_config, tmp_path_factory):
+    """A whole run of the same configuration, and its cache. Not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    return fit(make_config(), folder / "run", folder / "cache"), folder / "cache"
+
+
+def history(run):
+    """What was measured in each epoch, without how long it took."""
+    lines = [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
+    return [{name: each for name, each in line.items() if name != "seconds"} for line in lines]
+
+
+# --- A whole run ---
+
+
+def test_fit_leaves_the_files_of_a_finished_run(finished_run):
+    run, _ = finished_run
+    names = {path.name for path in run.path.iterdir()}
+    assert names >= {
+        "checkpoints",
+        "config.toml",
+        "history.jsonl",
+        "image_encoder.keras",
+        "labels.json",
+        "model.keras",
+        "problems.json",
+        "run.json",
+        "split.json",
+        "state.json",
+        "text_encoder.keras",
+        "versions.json",
+        "vocabulary.txt",
+    }
+    assert not [name for name in names if ".tmp" in name]
+    finished = run.require_finished()
+    lines = history(run)
+    assert [(line["epoch"], line["stage"]) for line in lines] == [
+        (1, "separate"),
+        (2, "separate"),
+        (3, "joint"),
+        (4, "joint"),
+    ]
+    means = [(line["image_to_text"] + line["text_to_image"]) / 2 for line in lines]
+    assert finished["validation_map"] == max(means)
+    assert finished["best_epoch"] == 1 + int(np.argmax(means))
+    assert run.read_json("labels") == [
+        *(f"colour={each}" for each in ("blue", "green", "red")),
+        *(f"shape={each}" for each in ("circle", "square", "triangle")),
+    ]
+    assert run.read_json("problems") == []
+    split = read_split(run.split)
+    assert {role: len(ids) for role, ids in split.roles.items()} == {
+        "train": 48,
+        "database": 0,
+        "validation": 6,
+        "query": 6,
+    }
+
+
+def test_fit_joint_epochs_alone_have_the_joint_terms(finished_run):
+    lines = history(finished_run[0])
+    joint = {"adversarial", "local", "image_discriminator", "text_discriminator"}
+    for line in lines:
+        assert (joint <= line.keys()) == (line["stage"] == "joint")
+        assert bool(joint & line.keys()) == (line["stage"] == "joint")
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_fit_saved_encoders_write_the_codes_of_the_saved_model(finished_run, make_config):
+    run, cache = finished_run
+    material = prepare(make_config(), run, cache)
+    model = run.load()
+    for modality, inputs in (("image", material.image), ("text", material.text)):
+        hasher = getattr(model, f"{modality}_hasher")
+        few = inputs.take(np.arange(7))
+        (array,) = few.batch(np.arange(7)).values()
+        encoder = run.load(f"{modality}_encoder")
+        logits = np.array(encoder(array, training=False)["hash_logits"])
+        packed = Coder(hasher).packed(few)
+        np.testing.assert_array_equal(np.packbits(logits >= 0, axis=1), packed)
+
+
+def test_fit_on_a_finished_run_is_an_error_and_resuming_it_changes_nothing(
+    finished_run, make_config
+):
+    run, cache = finished_run
+    with pytest.raises(FileExistsError, match="--resume"):
+        fit(make_config(), run.path, cache)
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    fit(make_config(), run.path, cache, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+
+def test_run_pairs_are_those_of_the_run(finished_run, make_config):
+    run, cache = finished_run
+    pairs = run_pairs(run)
+    expected = prepare(make_config(), run, cache).pairs
+    assert pairs.checksum() == expected.checksum()
+    assert pairs.roles.tolist() == expected.roles.tolist()
+
+
+# --- Evaluation ---
+
+
+def test_evaluate_writes_results_and_plots(finished_run):
+    run, cache = finished_run
+    results = evaluate(run, cache)
+    written = json.loads(run.results.read_text(encoding="utf-8"))
+    assert written["summary"] == results["summary"]
+    assert written["counts"] == {"train": 48, "database": 48, "query": 6}
+    assert set(written["directions"]) == {"image_to_text", "text_to_image"}
+    for direction in written["summary"].values():
+        low, high = direction["map_interval"]
+        assert 0 <= low <= direction["map"] <= high <= 1
+    plots = {path.name for path in (run.path / "plots").iterdir()}
+    assert plots == {"precision_recall.png", "precision_at_k.png", "precision_by_radius.png"}
+
+
+def test_evaluate_validation_repeats_the_score_that_selected_the_epoch(finished_run):
+    run, cache = finished_run
+    results = evaluate(run, cache, role="validation", within=True)
+    assert (run.path / "results_validation.json").is_file()
+    assert (run.path / "plots_validation").is_dir()
+    assert {"image_to_image", "text_to_text"} <= set(results["directions"])
+    maps = [results["summary"][name]["map"] for name in ("image_to_text", "text_to_image")]
+    assert sum(maps) / 2 == pytest.approx(run.require_finished()["validation_map"], abs=1e-9)
+
+
+def test_evaluate_unknown_role_is_an_error(finished_run):
+    with pytest.raises(ValueError, match="`role` must be one of .* Received: role='train'"):
+        evaluate(*finished_run, role="train")
+
+
+def test_evaluate_unfinished_run_is_an_error(make_config, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.begin(make_config(), resume=False)
+    with pytest.raises(FileNotFoundError, match="has not ended"):
+        evaluate(run, tmp_path / "cache")
+
+
+# --- Killed and resumed ---
+
+
+def test_fit_killed_and_resumed_ends_as_if_never_killed(finished_run, dying_run, environment):
+    expected, _ = finished_run
+    killed_run, process = dying_run
+    assert process.wait(timeout=180) == -signal.SIGKILL
+    done = killed_run.read_json("state")["epoch"]
+    with pytest.raises(FileNotFoundError, match="--resume"):
+        killed_run.require_finished()
+    subprocess.run(
+        [sys.executable, "-c", RESUME],
+        cwd=killed_run.path.parent,
+        env=environment,
+        check=True,
+        timeout=180,
+        capture_output=True,
+    )
+    assert 1 <= done < 4
+    lines, expected_lines = history(killed_run), history(expected)
+    assert [line.keys() for line in lines] == [line.keys() for line in expected_lines]
+    for line, expected_line in zip(lines, expected_lines, strict=True):
+        assert line["stage"] == expected_line["stage"]
+        for name in line.keys() - {"stage"}:
+            assert line[name] == pytest.approx(expected_line[name], rel=1e-5), (name, line["epoch"])
+    assert killed_run.read_json("split") == expected.read_json("split")
+    finished, expected_finished = killed_run.require_finished(), expected.require_finished()
+    assert finished["best_epoch"] == expected_finished["best_epoch"]
+    model, expected_model = killed_run.load(), expected.load()
+    for one, two in zip(model.variables, expected_model.variables, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5, err_msg=one.path)
+
+
+# --- Frozen bodies, few items, bad items ---
+
+
+def test_fit_with_a_frozen_image_body_and_fewer_items_than_a_batch(
+    draw_pictures, make_config, tmp_path
+):
+    folder = draw_pictures(tmp_path / "pictures", 24)
+    (folder / "05.png").write_bytes((folder / "05.png").read_bytes()[:60])
+    config = make_config(
+        {
+            "data": {"root": str(folder)},
+            "image": {"trainable": False},
+            "training": {"batch_size": 64, "separate_epochs": 1, "joint_epochs": 0},
+        }
+    )
+    run = fit(config, tmp_path / "run", tmp_path / "cache")
+    (problem,) = run.read_json("problems")
+    assert problem["id"] == "05.png"
+    assert problem["reason"].startswith("cannot be decoded")
+    # 23 usable items: two of each held-back role, 19 to train on, one step.
+    assert len(read_split(run.split).roles["train"]) == 19
+    assert [line["epoch"] for line in history(run)] == [1]
+    results = evaluate(run, tmp_path / "cache")
+    assert results["counts"]["query"] == 2
+    # The saved encoder starts at pixels, though training read cached maps.
+    pixels = np.zeros((1, 32, 32, 3), np.uint8)
+    assert run.load("image_encoder")(pixels, training=False)["hash"].shape == (1, 16)
+
+
+def test_fit_bad_items_error_stops_before_training(draw_pictures, make_config, tmp_path):
+    folder = draw_pictures(tmp_path / "pictures", 24)
+    (folder / "05.png").write_bytes(b"")
+    config = make_config({"data": {"root": str(folder), "bad_items": "error"}})
+    with pytest.raises(ValueError, match=r"1 unusable items:\n  05.png: the file is empty"):
+        fit(config, tmp_path / "run", tmp_path / "cache")
+    assert not (tmp_path / "run" / "state.json").exists()
+
+
+def test_fit_resumed_on_changed_data_is_an_error(draw_pictures, make_config, tmp_path):
+    folder = draw_pictures(tmp_path / "pictures", 24)
+    config = make_config({"data": {"root": str(folder)}})
+    run = RunFolder(tmp_path / "run")
+    run.begin(config, resume=False)
+    prepare(config, run, tmp_path / "cache")
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("red", "pink"), "utf-8")
+    with pytest.raises(ValueError, match="The split was made of other data"):
+        prepare(config, run, tmp_path / "cache")
+
+
+def test_train_label_net_loss_that_is_not_finite_is_an_error(make_model, make_config):
+    model = make_model()
+    model.compile(stage="label", run_eagerly=True)
+    anchors = np.full((3, 5), np.nan, np.float32)
+    config = make_config({"training": {"label_epochs": 1}})
+    with pytest.raises(FloatingPointError, match="in the label net's stage: the loss term bit_bal"):
+        _train_label_net(config, model, anchors)

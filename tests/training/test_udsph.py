@@ -1,0 +1,430 @@
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from udsph_tf.config import LossConfig
+from udsph_tf.training import UDSPH
+from udsph_tf.training.terms import TERMS
+from udsph_tf.training.udsph import GROUPS, STAGES, _gradient_penalty
+
+
+def train(model, stage, batch, optimizers=None, eager=True, batch_size=24, **options):
+    """Logs of a few steps of a stage; eager, since tracing takes longer than the steps."""
+    inputs, labels = batch
+    data = (labels, None) if stage == "label" else (inputs, labels)
+    model.compile(optimizers, stage=stage, run_eagerly=eager)
+    return model.fit(*data, batch_size=batch_size, shuffle=False, verbose=0, **options).history
+
+
+def values(model, group):
+    return [variable.numpy() for variable in model.group_variables(group)]
+
+
+# --- Which variables a step moves ---
+
+
+@pytest.mark.parametrize(
+    ("stage", "moved"),
+    [
+        ("label", {"label"}),
+        ("separate", {"image", "text"}),
+        ("joint", {"image", "text", "image_discriminator", "text_discriminator"}),
+    ],
+)
+def test_train_step_moves_the_variables_of_its_stage_alone(stage, moved, make_model, batch):
+    model = make_model()
+    before = {group: values(model, group) for group in GROUPS}
+    train(model, stage, batch)
+    for group in GROUPS:
+        changed = [
+            not np.array_equal(old, new)
+            for old, new in zip(before[group], values(model, group), strict=True)
+        ]
+        if group not in moved:
+            assert not any(changed), group
+        elif stage == "separate" and group in ("image", "text"):
+            # Without the local term nothing reaches the local projections, which come last.
+            names = [variable.path for variable in model.group_variables(group)]
+            still = [name for name, moves in zip(names, changed, strict=True) if not moves]
+            assert len(still) == 2
+            assert all("_projection/" in name for name in still), still
+        else:
+            assert all(changed), group
+
+
+def test_group_variables_are_disjoint_and_all_there_is(make_model):
+    model = make_model()
+    groups = [model.group_variables(group) for group in GROUPS]
+    ids = [id(variable) for variables in groups for variable in variables]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) == {id(variable) for variable in model.trainable_variables}
+
+
+def test_train_step_compiled_as_a_graph_does_what_it_does_eagerly(make_model, batch):
+    eager, graph = make_model(dropout=0.3), make_model(dropout=0.3)
+    eager_logs, graph_logs = (
+        train(model, "joint", batch, epochs=3, eager=model is eager) for model in (eager, graph)
+    )
+    assert eager_logs.keys() == graph_logs.keys()
+    for name in eager_logs:
+        np.testing.assert_allclose(eager_logs[name], graph_logs[name], rtol=2e-3, err_msg=name)
+
+
+# --- The adversary ---
+
+
+def test_adversarial_gradient_reaches_both_hashers(make_model, batch):
+    model = make_model()
+    inputs, labels = batch
+    label = model.label_net(labels, training=False)
+    variables = {group: model.group_variables(group) for group in ("image", "text")}
+    with tf.GradientTape() as tape:
+        image = model.image_hasher(inputs["image"], training=True)
+        text = model.text_hasher(inputs["text"], training=True)
+        terms = model.compute_terms(image, text, label, labels, joint=True)
+        adversarial = terms["adversarial"]
+    gradients = tape.gradient(adversarial, variables)
+    for group in ("image", "text"):
+        reached = [
+            variable.path
+            for variable, gradient in zip(variables[group], gradients[group], strict=True)
+            if gradient is not None and np.abs(gradient).max() > 0
+        ]
+        # Everything below the features: normalization, hidden layer and features, two each.
+        assert len(reached) == 6, reached
+        assert any("features/kernel" in path for path in reached)
+
+
+def test_discriminator_step_tells_the_label_net_from_a_hasher(make_model):
+    model = make_model(LossConfig(adversarial=0.1, gradient_penalty=0.0))
+    model.compile({"text_discriminator": keras.optimizers.Adam(1e-2)}, run_eagerly=True)
+    rng = np.random.default_rng(0)
+    real = tf.constant(rng.normal(1, 1, size=(64, 8)), tf.float32)
+    fake = tf.constant(rng.normal(-1, 1, size=(64, 8)), tf.float32)
+    before = values(model, "image_discriminator")
+    for _ in range(20):
+        logs = model._discriminator_step("text", real, fake)
+    assert logs["text_discriminator_accuracy"] > 0.9
+    assert logs["text_discriminator"] < 1
+    # A discriminator a modality: the other one has not moved.
+    for old, new in zip(before, values(model, "image_discriminator"), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_gradient_penalty_of_a_linear_verdict_is_the_squared_excess_of_its_length():
+    # D(f) = 3 f_1 + 4 f_2 has a gradient of length 5 everywhere: (5 - 1)^2 = 16.
+    features = keras.Input((2,))
+    network = keras.Model(features, keras.layers.Dense(1, use_bias=False)(features))
+    network.set_weights([np.array([[3.0], [4.0]])])
+    rng = np.random.default_rng(0)
+    real, fake = (tf.constant(rng.normal(size=(6, 2)), tf.float32) for _ in range(2))
+    penalty = _gradient_penalty(network, real, fake, keras.random.SeedGenerator(0))
+    assert float(penalty) == pytest.approx(16, 1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1e4])
+def test_gradient_penalty_at_extreme_features_has_a_finite_gradient(scale, make_model):
+    network = make_model().image_discriminator
+    rng = np.random.default_rng(0)
+    real, fake = (tf.constant(scale * rng.normal(size=(6, 8)), tf.float32) for _ in range(2))
+    with tf.GradientTape() as tape:
+        penalty = _gradient_penalty(network, real, fake, keras.random.SeedGenerator(0))
+    assert np.isfinite(penalty)
+    for gradient in tape.gradient(penalty, network.trainable_variables):
+        # The last bias shifts every verdict equally, so it has none.
+        assert gradient is None or np.isfinite(gradient).all()
+
+
+# --- Terms of weight 0 ---
+
+
+class Recording(UDSPH):
+    """Keeps the gradients instead of applying them, and can drop a term whatever its weight."""
+
+    dropped = None
+
+    def compute_terms(self, *args, **kwargs):
+        terms = super().compute_terms(*args, **kwargs)
+        terms.pop(self.dropped, None)
+        return terms
+
+    def _apply(self, group, gradients, variables):
+        self.gradients[group] = gradients
+
+    def step(self, loss, dropped, batch):
+        self.loss_config, self.dropped, self.gradients = loss, dropped, {}
+        logs = self.train_step(batch)
+        return logs, dict(self.gradients)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_term_of_weight_zero_is_not_logged_and_does_not_change_the_update(term, make_model, batch):
+    settings = dict.fromkeys(TERMS, 0.5) | {"gradient_penalty": 0.0}
+    model = make_model(LossConfig(**settings), kind=Recording)
+    logs, off = model.step(LossConfig(**settings | {term: 0.0}), None, batch)
+    assert term not in logs
+    assert set(TERMS) - {term} <= logs.keys()
+    assert ("image_discriminator" in logs) == (term != "adversarial")
+    _, dropped = model.step(LossConfig(**settings), term, batch)
+    _, whole = model.step(LossConfig(**settings), None, batch)
+    differs = False
+    for group in ("image", "text"):
+        for one, other, with_it in zip(off[group], dropped[group], whole[group], strict=True):
+            assert (one is None) == (other is None)
+            if one is None:
+                differs |= with_it is not None
+                continue
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+            differs |= not np.allclose(one, with_it, rtol=1e-5, atol=1e-7)
+    # The term does matter where it has a weight, so that the comparison above says something.
+    assert differs
+
+
+def test_separate_stage_logs_neither_adversary_nor_attention(make_model, batch):
+    logs = train(make_model(), "separate", batch)
+    assert logs.keys() == {*TERMS, "loss"} - {"adversarial", "local"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_train_step_as_a_graph_is_traced_once(stage, make_model, batch):
+    # A step that made a variable would be traced a second time, which takes seconds.
+    class Counting(UDSPH):
+        traces = 0
+
+        def train_step(self, data):
+            self.traces += 1
+            return super().train_step(data)
+
+    model = make_model(kind=Counting)
+    train(model, stage, batch, eager=False)
+    assert model.traces == 1
+
+
+def test_loss_is_the_weighted_sum_of_the_logged_terms(make_model, batch, loss_config):
+    logs = train(make_model(), "joint", batch)
+    expected = sum(getattr(loss_config, term) * logs[term][0] for term in TERMS)
+    assert logs["loss"][0] == pytest.approx(expected, 1e-4)
+
+
+# --- fit, evaluate, predict ---
+
+
+@pytest.mark.parametrize("form", ["levels", "likelihood"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_fit_on_a_tiny_problem_lowers_the_loss(stage, form, make_model, batch):
+    loss = LossConfig(similarity_form=form, local_form="likelihood", local=0.2, adversarial=0.01)
+    optimizers = {group: keras.optimizers.Adam(1e-2) for group in GROUPS}
+    logs = train(make_model(loss), stage, batch, optimizers, epochs=6)
+    assert all(np.isfinite(each).all() for each in logs.values())
+    assert logs["loss"][-1] < 0.9 * logs["loss"][0]
+
+
+def test_evaluate_after_training_reports_its_own_terms_alone(make_model, batch):
+    model = make_model()
+    train(model, "joint", batch)
+    results = model.evaluate(*batch, batch_size=8, verbose=0, return_dict=True)
+    assert results.keys() == {*TERMS, "loss"}
+    assert len(model.evaluate(*batch, batch_size=8, verbose=0)) == len(results)
+
+
+def test_evaluate_changes_no_variable_and_repeats_itself(make_model, batch):
+    model = make_model(dropout=0.5)
+    train(model, "joint", batch)
+    before = [variable.numpy() for variable in model.variables]
+    first, second = (model.evaluate(*batch, verbose=0, return_dict=True) for _ in range(2))
+    assert first == second
+    for old, new in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_evaluate_in_the_label_stage_takes_label_sets(make_model, batch):
+    model = make_model()
+    train(model, "label", batch)
+    results = model.evaluate(batch[1], verbose=0, return_dict=True)
+    assert results.keys() == {*TERMS, "loss"} - {
+        "cross_similarity",
+        "instance",
+        "adversarial",
+        "local",
+    }
+
+
+def test_fit_with_validation_data_logs_it_beside_the_training_terms(make_model, batch):
+    logs = train(make_model(), "joint", batch, epochs=2, validation_data=batch)
+    assert len(logs["loss"]) == len(logs["val_loss"]) == 2
+    assert "val_adversarial" in logs
+    assert "val_image_discriminator" not in logs
+
+
+def test_fit_with_fewer_items_than_a_batch_is_one_step(make_model, batch):
+    inputs, labels = batch
+    few = {m: {name: each[:3] for name, each in a.items()} for m, a in inputs.items()}
+    model = make_model()
+    logs = train(model, "joint", (few, labels[:3]))
+    assert np.isfinite(logs["loss"][0])
+    assert int(model.image_optimizer.iterations) == 1
+
+
+def test_fit_without_shared_or_without_different_labels_is_finite(make_model, batch):
+    inputs, labels = batch
+    for changed in (np.ones_like(labels), np.eye(24, 5, dtype=np.float32)):
+        logs = train(make_model(), "joint", (inputs, changed))
+        assert all(np.isfinite(each).all() for each in logs.values())
+
+
+def test_predict_gives_the_hashes_of_both_modalities(make_model, batch):
+    model = make_model(dropout=0.5)
+    model.compile()
+    hashes = model.predict(batch[0], batch_size=7, verbose=0)
+    assert {name: each.shape for name, each in hashes.items()} == {
+        "image_hash": (24, 16),
+        "text_hash": (24, 16),
+    }
+    expected = model.image_hasher(batch[0]["image"], training=False)["hash"]
+    np.testing.assert_allclose(hashes["image_hash"], expected, atol=1e-5)
+
+
+def test_label_net_is_fixed_outside_its_stage(make_model, batch):
+    # Its outputs are targets, so that not even dropout or moving statistics may touch it.
+    model = make_model()
+    expected = np.array(model.label_net(batch[1], training=False)["hash"])
+    train(model, "joint", batch)
+    np.testing.assert_array_equal(model.label_net(batch[1], training=False)["hash"], expected)
+
+
+# --- Errors ---
+
+
+def test_compile_unknown_stage_is_an_error(make_model):
+    with pytest.raises(ValueError, match="`stage` must be one of .* Received: stage='all'"):
+        make_model().compile(stage="all")
+
+
+def test_compile_unknown_group_is_an_error(make_model):
+    with pytest.raises(ValueError, match=r"`optimizers` must be by .* Received: \['images'\]"):
+        make_model().compile({"images": keras.optimizers.Adam()})
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ({"adversarail": 0.1}, "Unknown config key `loss.adversarail`. Did you mean `adversarial`"),
+        ({"similarity_form": "level"}, "Unknown `loss.similarity_form`: 'level'. Did you mean"),
+        ({"local": -1.0}, "`loss.local` must not be negative"),
+    ],
+)
+def test_unusable_loss_is_an_error(loss, message, make_model):
+    with pytest.raises(ValueError, match=message):
+        make_model(loss)
+
+
+# --- Saving ---
+
+PROGRAM = """
+import json, keras, numpy, udsph_tf.training
+model = keras.models.load_model("model.keras", safe_mode=True)
+arrays = dict(numpy.load("batch.npz"))
+labels = arrays.pop("labels")
+inputs = {"image": {}, "text": {}}
+for name, value in arrays.items():
+    modality, _, name = name.partition(".")
+    inputs[modality][name] = value
+model.run_eagerly = True
+out = {f"hash.{name}": each for name, each in model.predict(inputs, verbose=0).items()}
+for group in ("image", "text", "label", "image_discriminator", "text_discriminator"):
+    optimizer = getattr(model, group + "_optimizer")
+    for number, variable in enumerate(optimizer.variables):
+        out[f"{group}.{number}"] = variable.numpy()
+terms = model.evaluate(inputs, labels, verbose=0, return_dict=True)
+history = model.fit(inputs, labels, batch_size=12, epochs=2, shuffle=False, verbose=0).history
+for number, variable in enumerate(model.variables):
+    out[f"after.{number}"] = variable.numpy()
+numpy.savez("out.npz", **out)
+told = {"stage": model.stage, "terms": terms, "history": history, "config": model.get_config()}
+json.dump(told, open("told.json", "w"), default=str)
+"""
+
+
+def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(
+    make_model, batch, tmp_path, environment
+):
+    inputs, labels = batch
+    model = make_model(dropout=0.5)
+    schedule = keras.optimizers.schedules.CosineDecay(1e-2, 50)
+    optimizers = {group: keras.optimizers.Adam(schedule, global_clipnorm=5.0) for group in GROUPS}
+    train(model, "label", batch, optimizers, batch_size=12)
+    train(model, "joint", batch, optimizers, batch_size=12)
+    model.save(tmp_path / "model.keras")
+    arrays = {f"{m}.{name}": each for m, a in inputs.items() for name, each in a.items()}
+    np.savez(tmp_path / "batch.npz", labels=labels, **arrays)
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120, env=environment
+    )
+    told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
+    assert told["stage"] == "joint"
+    assert told["config"] == json.loads(json.dumps(model.get_config(), default=str))
+    with np.load(tmp_path / "out.npz") as out:
+        for name, expected in model.predict(inputs, verbose=0).items():
+            np.testing.assert_allclose(out[f"hash.{name}"], expected, atol=1e-6)
+        for group in GROUPS:
+            # Iterations, learning rate or schedule, and two slots a variable.
+            variables = getattr(model, f"{group}_optimizer").variables
+            assert len(variables) >= 1 + 2 * len(model.group_variables(group))
+            for number, variable in enumerate(variables):
+                np.testing.assert_array_equal(out[f"{group}.{number}"], variable)
+            assert int(out[f"{group}.0"]) == 2
+        terms = model.evaluate(*batch, verbose=0, return_dict=True)
+        assert told["terms"] == pytest.approx(terms, rel=1e-5)
+        history = train(model, "joint", batch, optimizers, batch_size=12, epochs=2)
+        for name, expected in history.items():
+            assert told["history"][name] == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+        for number, variable in enumerate(model.variables):
+            np.testing.assert_allclose(out[f"after.{number}"], variable, atol=1e-5)
+
+
+def test_save_weights_keeps_the_random_states(make_model, batch, tmp_path):
+    model = make_model(dropout=0.5)
+    train(model, "joint", batch)
+    states = [each.numpy() for each in model._random_states()]
+    # Two dropouts and the gradient penalty, each of which has been drawn from.
+    assert len(states) == 3
+    assert all(state[1] > 0 for state in states)
+    model.save_weights(tmp_path / "a.weights.h5")
+    other = make_model(dropout=0.5, seed=9)
+    other.compile(stage="joint")
+    other.load_weights(tmp_path / "a.weights.h5")
+    for state, again in zip(states, other._random_states(), strict=True):
+        np.testing.assert_array_equal(state, again)
+
+
+def test_load_weights_with_other_random_generators_is_an_error(make_model, batch, tmp_path):
+    model = make_model(dropout=0.5)
+    model.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(ValueError, match="The file must hold 1 random generators.* Received: 3"):
+        make_model(dropout=0.0).load_weights(tmp_path / "a.weights.h5")
+
+
+def test_compile_config_round_trip_keeps_stage_and_optimizers(make_model):
+    model = make_model()
+    model.compile({"image": keras.optimizers.SGD(0.25)}, stage="separate")
+    again = make_model()
+    again.compile_from_config(model.get_compile_config())
+    assert again.stage == "separate"
+    assert isinstance(again.image_optimizer, keras.optimizers.SGD)
+    assert float(again.image_optimizer.learning_rate) == 0.25
+    assert isinstance(again.text_optimizer, keras.optimizers.Adam)
+
+
+def test_config_round_trip_keeps_loss_anchors_and_parts(make_model):
+    loss = LossConfig(local=0.7, similarity_form="likelihood", balance_pairs=False)
+    model = make_model(loss)
+    again = UDSPH.from_config(model.get_config())
+    assert again.loss_config == loss
+    np.testing.assert_array_equal(again.anchors, model.anchors)
+    np.testing.assert_array_equal(again.anchor_counts, model.anchor_counts)
+    assert again.get_config() == model.get_config()
