@@ -163,7 +163,7 @@ WRONG_USE = {
     ),
     "index to an existing folder": (
         ["index", "--artefacts", "{export}", "--run", "{run}", "--out", "{index}"],
-        "exists. Choose another --out, or pass --overwrite",
+        "exists. Choose another folder, or pass",
     ),
     "search for nothing": (
         ["search", "--artefacts", "{export}", "--index", "{index}"],
@@ -232,7 +232,7 @@ UNWRITABLE = {
         None,
         "{file}",
     ),
-    "sheet into an absent folder": (
+    "sheet below a file": (
         [
             "search",
             "red",
@@ -241,10 +241,10 @@ UNWRITABLE = {
             "--index",
             "{index}",
             "--sheet",
-            "{new}/a.png",
+            "{file}/a.png",
         ],
         None,
-        "No such file or directory",
+        "File exists",
     ),
     "fit on a full disk": (
         ["fit", "--config", "{run}/config.toml", "--out", "{full}/run", "--cache", "{cache}"],

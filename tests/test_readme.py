@@ -31,7 +31,9 @@ def test_readme_commands_parse():
 
 def test_readme_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"make ([a-z-]+)", README):
+    targets = re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
@@ -43,13 +45,13 @@ def test_readme_files_exist():
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_readme_python_runs(number, tiny_run, tiny_export, tiny_index, tmp_path):
+def test_readme_python_runs(number, drawn_collection, tiny_export, tiny_index, tmp_path):
     """With the demo's folders replaced by small ones, and a training of one epoch."""
     demo = tmp_path / "demo"
     demo.mkdir()
     (demo / "artefacts").symlink_to(tiny_export)
     (demo / "index").symlink_to(tiny_index)
-    picture = next(path for path in tiny_run.path.glob("**/*.png"))
+    picture = next(path for path in Path(drawn_collection).glob("**/*.png"))
     (demo / "words.png").write_bytes(picture.read_bytes())
     code = blocks("python")[number].replace('"cat face"', '"red circle"')
     code = code.replace('"joint_epochs": 5', '"joint_epochs": 1, "separate_epochs": 0')

@@ -109,6 +109,7 @@ def search(args: argparse.Namespace) -> None:
     index = open_index(args.index, model_checksum=encoder.model_checksum)
     (hits,) = index.search(packed, args.find.removesuffix("s"), args.k)
     if args.sheet:
+        Path(args.sheet).parent.mkdir(parents=True, exist_ok=True)
         draw_contact_sheet(args.sheet, query, hits, read_image)
     if args.json:
         _print_json(hits_as_json(shown, hits))

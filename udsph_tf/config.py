@@ -41,6 +41,7 @@ _POSITIVE = (
     "network.hidden_dim",
     "network.feature_dim",
     "network.local_dim",
+    "loss.instance_temperature",
     "loss.local_items",
     "training.max_anchors",
     "training.validation_database",

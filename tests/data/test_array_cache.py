@@ -204,3 +204,10 @@ def test_fill_two_at_once_compute_every_row_once(tmp_path):
         for cache in pool.map(run, range(2)):
             assert_whole(cache, 200)
     assert sorted(computed) == list(range(200))
+
+
+def test_fill_more_than_the_disk_holds_is_an_error_before_anything_is_written(tmp_path):
+    cache = ArrayCache(tmp_path / "cache", 10**15, {"x": ((1000,), "float32")})
+    with pytest.raises(OSError, match=r"needs \d+\.\d GB, and .* free in .*--cache"):
+        cache.fill(lambda rows: ({}, {}), "rows")
+    assert not list((tmp_path / "cache").glob("*.npy"))

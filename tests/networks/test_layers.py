@@ -18,7 +18,7 @@ from udsph_tf.networks.layers import MaskedMean, NotEqual, PackBits, WordDropout
         elements=st.one_of(
             st.sampled_from([0.0, -0.0, 1e-30, -1e-30, np.inf, -np.inf]),
             # TensorFlow takes subnormal numbers for zero, which no hasher writes.
-                st.floats(-3, 3, width=32, allow_subnormal=False),
+            st.floats(-3, 3, width=32, allow_subnormal=False),
         ),
     )
 )

@@ -134,7 +134,7 @@ def test_open_index_manifest_is_a_list_raises(folder):
 
 
 def test_write_index_existing_folder_raises_and_leaves_it(folder):
-    with pytest.raises(FileExistsError, match="exists.*`overwrite=True`"):
+    with pytest.raises(FileExistsError, match="exists.*pass overwrite"):
         write_index(folder, **make_content(seed=1))
     np.testing.assert_array_equal(
         open_index(folder).search(make_content()["image_packed"][:1], "image", 1)[0][0].distance, 0

@@ -75,7 +75,7 @@ def test_index_pairs_of_no_pairs_is_an_error(tiny_pairs, tiny_export, tmp_path):
 def test_index_pairs_to_an_existing_folder_is_refused_before_encoding(tiny_pairs, tmp_path, capsys):
     (tmp_path / "index").mkdir()
     # Not even the export is looked for: there is none.
-    with pytest.raises(FileExistsError, match="index exists. Choose another --out, or pass"):
+    with pytest.raises(FileExistsError, match="index exists. Choose another folder, or pass"):
         index_pairs(tiny_pairs, tmp_path / "absent", tmp_path / "index")
     assert capsys.readouterr().err == ""
 

@@ -9,9 +9,10 @@ from udsph_tf.training.run_folder import versions
 
 @pytest.fixture
 def run(tmp_path):
-    """A run that has begun."""
+    """A run that has begun and split its data."""
     run = RunFolder(tmp_path / "run")
     run.begin(Config(), resume=False)
+    run.write_json("split", {})
     return run
 
 
@@ -31,6 +32,15 @@ def test_begin_in_an_empty_folder_makes_the_run_there(tmp_path):
 def test_begin_again_is_an_error_that_names_resume(run):
     with pytest.raises(FileExistsError, match="exists. Choose another --out, or go on .* --resume"):
         run.begin(Config(), resume=False)
+
+
+def test_begin_after_a_failure_before_the_split_begins_anew(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.begin(Config(), resume=False)
+    run.write_json("problems", [])
+    changed = override(Config(), {"data": {"root": "right this time"}})
+    run.begin(changed, resume=False)
+    assert run.config() == changed
 
 
 def test_begin_resume_of_the_same_configuration_is_fine(run):

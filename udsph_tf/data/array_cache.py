@@ -9,6 +9,8 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import math
+import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -113,12 +115,25 @@ class ArrayCache:
                 self.failed = {row: why for row, why in failed.items() if row < done}
                 return
         self._crcs, self.failed = [], {}
+        self._check_room()
         self._arrays = {
             name: np.lib.format.open_memmap(
                 paths[name], mode="w+", dtype=dtype, shape=(self.num_rows, *shape)
             )
             for name, (shape, dtype) in self.layout.items()
         }
+
+    def _check_room(self) -> None:
+        # A memory map grows as it is written, and a full disk would then end the process.
+        row = sum(
+            math.prod(shape) * np.dtype(each).itemsize for shape, each in self.layout.values()
+        )
+        needed, free = self.num_rows * row, shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise OSError(
+                f"The cache needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in "
+                f"{self.folder}. Choose another folder with --cache"
+            )
 
     def _intact(self, crcs: list[int]) -> list[int]:
         """The longest run of chunks whose bytes are those that were written."""

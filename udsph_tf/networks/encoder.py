@@ -15,7 +15,7 @@ def attach_body(body: keras.Model, hasher: keras.Model, name: str) -> keras.Mode
 def code_writer(hasher: keras.Model, name: str) -> keras.Model:
     """What leaves the training machine: the same inputs to `packed` and `hash` alone.
 
-    Layers that only training uses (label head, local embeddings) are not part of it.
+    A converter drops the layers that only training uses (label head, local embeddings).
     """
     outputs = {
         "packed": PackBits(name="packed")(hasher.output["hash_logits"]),

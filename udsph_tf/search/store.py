@@ -17,7 +17,7 @@ from udsph_tf.search.items import StoredItems, write_items
 from udsph_tf.search.stored_index import StoredIndex
 from udsph_tf.version import __version__
 
-__all__ = ["open_index", "write_index"]
+__all__ = ["check_target", "open_index", "write_index"]
 
 FORMAT_VERSION = 1
 _MANIFEST = "index.json"
@@ -57,7 +57,7 @@ def write_index(
         ValueError: codes, items and counts do not fit together, or `metadata` is not JSON.
     """
     folder = Path(folder).resolve()
-    _check_target(folder, overwrite)
+    check_target(folder, overwrite)
     indexes = {
         _IMAGE: _index_of("image_packed", image_packed),
         _TEXT: _index_of("text_packed", text_packed),
@@ -72,7 +72,7 @@ def write_index(
         raise ValueError(f"`model_checksum` must be a string. Received: {model_checksum!r}")
     metadata = _as_json({} if metadata is None else metadata)
 
-    # `_check_target` has said what may be replaced.
+    # `check_target` has said what may be replaced.
     with new_folder(folder, overwrite=True) as temporary:
         for name, index in indexes.items():
             index.write(temporary / name)
@@ -96,7 +96,7 @@ def write_index(
         lines = json.dumps(manifest, indent=2) + "\n"
         (temporary / _MANIFEST).write_text(lines, encoding="ascii")
         # Somebody else may have made the folder while this one was being written.
-        _check_target(folder, overwrite)
+        check_target(folder, overwrite)
 
 
 def open_index(folder: str | os.PathLike, *, model_checksum: str | None = None) -> StoredIndex:
@@ -147,13 +147,18 @@ def open_index(folder: str | os.PathLike, *, model_checksum: str | None = None) 
     )
 
 
-def _check_target(folder: Path, overwrite: bool) -> None:
+def check_target(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that `write_index` would refuse.
+
+    Raises:
+        FileExistsError: as `write_index` raises it.
+    """
     if not os.path.lexists(folder):
         return
     if not overwrite:
         raise FileExistsError(
-            f"{folder} exists. Choose another folder, or pass `overwrite=True` to replace the "
-            "index in it."
+            f"{folder} exists. Choose another folder, or pass overwrite (--overwrite) to "
+            "replace the index in it."
         )
     is_replaceable = folder.is_dir() and (
         (folder / _MANIFEST).is_file() or not any(folder.iterdir())

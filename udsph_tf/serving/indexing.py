@@ -12,6 +12,7 @@ from udsph_tf.data.images import ImageError, load_pixels, read_image
 from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.litert import num_cores
 from udsph_tf.search import Item, write_index
+from udsph_tf.search.store import check_target
 from udsph_tf.serving.encoders import ImageEncoder, TextEncoder
 
 __all__ = ["index_pairs"]
@@ -38,8 +39,7 @@ def index_pairs(
         FileExistsError: `out` exists.
         ValueError: no item is usable.
     """
-    if Path(out).exists() and not overwrite:
-        raise FileExistsError(f"The index {out} exists. Choose another --out, or pass --overwrite")
+    check_target(Path(out), overwrite)  # before the long work, not after it
     images, texts = ImageEncoder(artefacts), TextEncoder(artefacts)
     codes, problems = [], []
     for rows, pixels, failed in _decoded(pairs, images.size):

@@ -40,15 +40,16 @@ def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
     Raises:
         ValueError: the data, or the split in the run folder, does not fit.
     """
+    known = [problem["id"] for problem in run.read_json("problems") or ()]
     pairs, problems = read_pairs(config.data)
-    usable = drop_problems(pairs, problems, config.data.bad_items)
+    usable = drop_problems(pairs, problems, config.data.bad_items, known)
     pairs = pairs.take(usable)
     keras.utils.set_random_seed(config.training.seed)
     image_body = build_image_body(config)
     image, unreadable = prepare_images(
         pairs, config.image.size, None if config.image.trainable else image_body, cache
     )
-    readable = drop_problems(pairs, unreadable, config.data.bad_items)
+    readable = drop_problems(pairs, unreadable, config.data.bad_items, known)
     kept = CATALOGUE[config.data.dataset].finish(pairs.take(readable))
     position = {item: index for index, item in enumerate(pairs.ids)}
     image = image.take(np.array([position[item] for item in kept.ids]))

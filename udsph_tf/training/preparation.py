@@ -123,13 +123,16 @@ def prepare_texts(token_ids: np.ndarray, body: keras.Model | None, cache: str | 
     return Inputs({name: store.array(name) for name in layout}, rows)
 
 
-def drop_problems(pairs: Pairs, problems: Sequence[Problem], policy: str) -> np.ndarray:
+def drop_problems(
+    pairs: Pairs, problems: Sequence[Problem], policy: str, known: Sequence[str] = ()
+) -> np.ndarray:
     """Positions of the usable items; say which are not and why.
 
     Args:
         pairs: n items.
         problems: what was found, of items among them or of rows that never became items.
         policy: `"skip"`, or `"error"` to stop at any problem.
+        known: ids that have been reported before, in `problems.json`.
 
     Raises:
         ValueError: the policy is `"error"` and there is a problem, or nothing is usable.
@@ -141,7 +144,8 @@ def drop_problems(pairs: Pairs, problems: Sequence[Problem], policy: str) -> np.
         message = f"{len(problems)} unusable items:\n" + "\n".join(lines)
         if policy == "error":
             raise ValueError(message + "\nMend them, or leave them out: --set data.bad_items=skip")
-        _LOG.warning("Skipping %s", message)
+        if not {each.id for each in problems} <= set(known):
+            _LOG.warning("Skipping %s", message)
     bad = {each.id for each in problems}
     usable = np.flatnonzero([item not in bad for item in pairs.ids])
     if not len(usable):

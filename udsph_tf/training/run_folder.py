@@ -15,6 +15,8 @@ from udsph_tf.version import __version__
 
 __all__ = ["RunFolder", "text_tokenizer", "versions"]
 
+# What a run writes before it has read, checked and split its data.
+_FIRST_ENTRIES = {"checkpoints", "config.toml", "problems.json", "versions.json"}
 _PACKAGES = ("ai-edge-litert", "keras", "keras-hub", "numpy", "tensorflow", "tensorflow-text")
 
 
@@ -62,11 +64,13 @@ class RunFolder:
     def begin(self, config: Config, resume: bool) -> None:
         """Make the folder, or check that it holds the same run.
 
+        A run that failed before its data was split has nothing to lose, and is begun anew.
+
         Raises:
             FileExistsError: it exists and `resume` is not given.
             ValueError: it holds a run of another configuration.
         """
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and {each.name for each in self.path.iterdir()} - _FIRST_ENTRIES:
             if not resume:
                 raise FileExistsError(
                     f"The run folder {self.path} exists. Choose another --out, or go on with "
