@@ -4,6 +4,8 @@ python benchmarks/encode.py > docs/results/encode.md
 """
 
 import platform
+import shlex
+import sys
 import time
 
 import numpy as np
@@ -44,7 +46,7 @@ def main(_):
             if _round:  # the first round traces and warms up
                 best[name] = min(best[name], time.perf_counter() - start)
     slowest = best["Keras predict, batch 64"]
-    print("# Encoding rate\n\n`python benchmarks/encode.py`\n")
+    print(f"# Encoding rate\n\n`{shlex.join(['python', *sys.argv])}`\n")
     print(
         f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}, "
         f"EfficientNet-Lite0 at {_SIZE.value}x{_SIZE.value}, best of {_ROUNDS.value} rounds.\n"
