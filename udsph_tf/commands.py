@@ -145,7 +145,7 @@ def _config(args) -> Config:
         name = args.dataset or Config().data.dataset
         if name not in CATALOGUE:
             raise ValueError(f"Unknown data set `{name}`.{nearest(name, CATALOGUE)}")
-        config = override(Config(), {**CATALOGUE[name].defaults})
+        config = override(Config(), CATALOGUE[name].defaults)
     tables: dict[str, dict] = {}
     for assignment in args.set or ():
         key, equals, value = assignment.partition("=")

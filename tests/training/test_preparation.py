@@ -90,7 +90,7 @@ def test_prepare_images_second_call_reads_the_cache(pairs, tmp_path, monkeypatch
     def fail(*args):
         raise AssertionError("a picture was opened again")
 
-    monkeypatch.setattr(preparation, "read_image", fail)
+    monkeypatch.setattr(preparation, "pixels_or_reason", fail)
     second, again = prepare_images(pairs, 32, None, tmp_path)
     assert again == problems
     np.testing.assert_array_equal(first.arrays["pixels"], second.arrays["pixels"])

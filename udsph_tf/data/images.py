@@ -33,6 +33,7 @@ __all__ = [
     "MAX_IMAGE_PIXELS",
     "decode_and_resize",
     "load_pixels",
+    "pixels_or_reason",
     "read_image",
     "source_fingerprint",
 ]
@@ -182,6 +183,14 @@ def load_pixels(data: bytes, size: int) -> np.ndarray:
         return decode_and_resize(size)(tf.constant(data)).numpy()
     except tf.errors.OpError as error:
         raise ImageError(f"cannot be decoded: {_reason(error.message)}") from error
+
+
+def pixels_or_reason(source: str, size: int) -> np.ndarray | str:
+    """Pixels (size, size, 3) uint8 of an image source, or why it cannot be used."""
+    try:
+        return load_pixels(read_image(source), size)
+    except ImageError as error:
+        return str(error)
 
 
 def _check_length(length: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from udsph_tf.data.images import ImageError, load_pixels, read_image
+from udsph_tf.data.images import pixels_or_reason
 from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.litert import num_cores
 from udsph_tf.search import Item, write_index
@@ -69,10 +69,7 @@ def _decoded(pairs: Pairs, size: int) -> Iterator[tuple[list[int], np.ndarray, l
     """Chunks of readable rows, their pixels, and the unreadable rows with reasons."""
 
     def load(row):
-        try:
-            return load_pixels(read_image(pairs.images[row]), size)
-        except ImageError as error:
-            return str(error)
+        return pixels_or_reason(pairs.images[row], size)
 
     with (
         ThreadPoolExecutor(num_cores()) as pool,

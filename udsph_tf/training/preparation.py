@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from udsph_tf.data.array_cache import ArrayCache, cache_key
-from udsph_tf.data.images import ImageError, load_pixels, read_image, source_fingerprint
+from udsph_tf.data.images import pixels_or_reason, source_fingerprint
 from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.litert import LiteRTModel, convert_model, num_cores
 
@@ -86,7 +86,7 @@ def prepare_images(
     with ThreadPoolExecutor(num_cores()) as pool:
 
         def compute(rows):
-            loaded = list(pool.map(lambda row: _load(pairs.images[row], size), rows))
+            loaded = list(pool.map(lambda row: pixels_or_reason(pairs.images[row], size), rows))
             failed = {
                 int(row): each
                 for row, each in zip(rows, loaded, strict=True)
@@ -157,13 +157,6 @@ def _runner(body: keras.Model) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """The body as a function, converted at its first call: a full cache never calls it."""
     made = functools.cache(lambda: LiteRTModel(convert_model(body)))
     return lambda rows: made().run(rows)
-
-
-def _load(source: str, size: int) -> np.ndarray | str:
-    try:
-        return load_pixels(read_image(source), size)
-    except ImageError as error:
-        return str(error)
 
 
 def _layout(body: keras.Model) -> dict:
