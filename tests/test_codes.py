@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from udsph_tf import codes
 from udsph_tf.codes import (
     BIT_WEIGHTS,
     binarize,
     check_num_bits,
+    first_bits,
+    fuse,
     hamming_distance,
     pack,
     unpack,
@@ -157,3 +160,26 @@ def test_packed_argument_of_another_kind_raises_with_its_name(wrong, received):
 def test_hamming_distance_other_lengths_raises_with_both():
     with pytest.raises(ValueError, match="codes of one length. Received: 64 and 32 bits"):
         hamming_distance(np.zeros((1, 8), np.uint8), np.zeros((1, 4), np.uint8))
+
+
+def test_fuse_the_surer_modality_decides_a_bit():
+    image = np.array([[0.9, -0.2, 0.5, -0.5]])
+    text = np.array([[-0.3, 0.1, 0.4, 0.5]])
+    assert fuse(image, text).tolist() == [[1, -1, 1, 1]]  # a sum of zero is +1
+
+
+def test_fuse_other_shapes_raise():
+    with pytest.raises(ValueError, match=r"one shape. Received: \(1, 8\) and \(2, 8\)"):
+        fuse(np.zeros((1, 8)), np.zeros((2, 8)))
+
+
+@given(arrays(np.uint8, (5, 4)), st.sampled_from([8, 16, 24, 32]))
+def test_first_bits_are_the_first_of_the_unpacked_code(packed, num_bits):
+    first = first_bits(packed, num_bits)
+    np.testing.assert_array_equal(unpack(first), unpack(packed)[:, :num_bits])
+
+
+@pytest.mark.parametrize("num_bits", [0, 12, 40])
+def test_first_bits_unfit_length_raises(num_bits):
+    with pytest.raises(ValueError, match="`num_bits` must be"):
+        first_bits(np.zeros((1, 4), np.uint8), num_bits)

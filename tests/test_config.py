@@ -232,3 +232,17 @@ def test_config_file_of_a_dataset_is_what_the_command_uses_for_it(name):
     tables = {"data": {}, **CATALOGUE[name].defaults}
     tables["data"] = {**tables["data"], "dataset": name}
     assert load_config(root / "configs" / f"{name}.toml") == override(Config(), tables)
+
+
+def test_nested_lengths_are_read_and_checked():
+    nested = {"loss": {"nested": "16,32,64"}}
+    assert override(Config(), nested).loss.nested_lengths() == (16, 32, 64)
+    assert Config().loss.nested_lengths() == ()
+    for wrong, message in (
+        ("16,x", "must be code lengths such as 16,32,64"),
+        ("16,20,64", "multiples of 8"),
+        ("32,16,64", "`loss.nested` must grow"),
+        ("16,32", "last length of `loss.nested` must be `network.num_bits`"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            override(Config(), {"loss": {"nested": wrong}})

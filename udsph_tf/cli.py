@@ -106,6 +106,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     fit.add_argument("--dataset", help="what to read; `udsph datasets` lists the names")
     fit.add_argument("--root", metavar="DIR", help="the data set's folder")
     fit.add_argument("--bits", metavar="K", help="code length, a positive multiple of 8 (64)")
+    fit.add_argument(
+        "--nested",
+        metavar="K,K,...",
+        help="lengths, such as 16,32,64: the first so many bits are good codes by themselves",
+    )
     fit.add_argument("--seed", metavar="N", help="seed of training (0)")
     fit.add_argument("--out", metavar="DIR", help="run folder (runs/<dataset>-<bits>)")
     fit.add_argument(

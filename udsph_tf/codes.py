@@ -9,7 +9,16 @@ Everything that turns a real number into a bit, or a bit into a byte, goes throu
 
 import numpy as np
 
-__all__ = ["BIT_WEIGHTS", "binarize", "check_num_bits", "hamming_distance", "pack", "unpack"]
+__all__ = [
+    "BIT_WEIGHTS",
+    "binarize",
+    "check_num_bits",
+    "first_bits",
+    "fuse",
+    "hamming_distance",
+    "pack",
+    "unpack",
+]
 
 BIT_WEIGHTS = (128, 64, 32, 16, 8, 4, 2, 1)
 """Value of each of the eight bits of a packed byte, first bit first."""
@@ -51,6 +60,60 @@ def binarize(hash_values: np.ndarray) -> np.ndarray:
     if np.isnan(hash_values).any():
         raise ValueError("`hash_values` must be numbers. Received: an array that contains NaN")
     return np.where(hash_values >= 0, 1, -1).astype(np.int8)
+
+
+def fuse(image_hash: np.ndarray, text_hash: np.ndarray) -> np.ndarray:
+    """One code for items that have a picture and words: `binarize((h_v + h_t) / 2)`.
+
+    A bit that one modality is sure of (|h| near 1) outvotes the other's doubt.
+
+    Args:
+        image_hash: (n, num_bits) relaxed hashes in [-1, 1].
+        text_hash: (n, num_bits) relaxed hashes of the same items.
+
+    Returns:
+        (n, num_bits) int8.
+
+    Raises:
+        ValueError: the shapes differ, or a value is NaN.
+
+    Example:
+        >>> fuse([[0.9, -0.2]], [[-0.3, -0.1]]).tolist()
+        [[1, -1]]
+    """
+    image_hash, text_hash = np.asarray(image_hash), np.asarray(text_hash)
+    if image_hash.shape != text_hash.shape:
+        raise ValueError(
+            "`image_hash` and `text_hash` must have one shape. "
+            f"Received: {image_hash.shape} and {text_hash.shape}"
+        )
+    return binarize(image_hash + text_hash)
+
+
+def first_bits(packed: np.ndarray, num_bits: int) -> np.ndarray:
+    """The first bits of every code: what a nested code is cut to.
+
+    Args:
+        packed: (n, K / 8) uint8.
+        num_bits: bits to keep, a positive multiple of 8, at most K.
+
+    Returns:
+        (n, num_bits / 8) uint8.
+
+    Raises:
+        ValueError: `num_bits` does not fit.
+
+    Example:
+        >>> first_bits(np.array([[129, 7]], dtype=np.uint8), 8).tolist()
+        [[129]]
+    """
+    packed = _checked_packed("packed", packed)
+    if check_num_bits(num_bits) > 8 * packed.shape[1]:
+        raise ValueError(
+            f"`num_bits` must be at most the {8 * packed.shape[1]} bits of the codes. "
+            f"Received: num_bits={num_bits}"
+        )
+    return np.ascontiguousarray(packed[:, : num_bits // 8])
 
 
 def pack(codes: np.ndarray) -> np.ndarray:

@@ -46,7 +46,10 @@ def evaluate(args: argparse.Namespace) -> None:
         return
     counts = ", ".join(f"{number:,} {role}" for role, number in results["counts"].items())
     print(f"{results['dataset']}: {counts} items; relevant: {results['relevance']}")
-    print(format_table(results["directions"]))
+    lengths = {**results["shorter"], str(results["num_bits"]): results["directions"]}
+    for num_bits, directions in lengths.items():
+        print(f"\n{num_bits} bits")
+        print(format_table(directions))
 
 
 def export(args: argparse.Namespace) -> None:
@@ -158,7 +161,8 @@ def _config(args) -> Config:
     flags = {
         ("data", "dataset"): args.dataset,
         ("data", "root"): args.root and str(Path(args.root).resolve()),
-        ("network", "num_bits"): args.bits,
+        ("loss", "nested"): args.nested,
+        ("network", "num_bits"): args.bits or (args.nested and args.nested.split(",")[-1]),
         ("training", "seed"): args.seed,
     }
     for (section, name), value in flags.items():

@@ -32,8 +32,10 @@ __all__ = [
 
 DATASETS = ("fashion", "fashion-attributes", "manifest", "openmoji")
 IMAGE_BODIES = ("efficientnet_lite0", "small_cnn")
+IMAGE_POOLINGS = ("last", "stages")
 TEXT_BODIES = ("minilm", "wordpiece")
 SIMILARITY_FORMS = ("levels", "likelihood")
+OVERLAPS = ("dice", "jaccard")
 LOCAL_FORMS = ("hinge", "likelihood")
 _POSITIVE = (
     "text.vocabulary_size",
@@ -74,6 +76,8 @@ class ImageConfig:
     body: str = field(default="small_cnn", metadata={"choices": IMAGE_BODIES})
     size: int = 64
     """Height and width in pixels that every picture is resized to."""
+    pooling: str = field(default="last", metadata={"choices": IMAGE_POOLINGS})
+    """What the body's pooled vector is made of: its `last` layer, or all its `stages` (Lite0)."""
     trainable: bool = True
     """Train the body too; a frozen body's outputs are computed once and cached."""
     augment: bool = True
@@ -126,6 +130,8 @@ class LossConfig:
     """r: cross-modal attention over regions and words."""
     similarity_form: str = field(default="levels", metadata={"choices": SIMILARITY_FORMS})
     """`likelihood` of sharing a label, or regression to graded `levels` of shared labels."""
+    overlap: str = field(default="dice", metadata={"choices": OVERLAPS})
+    """Target of a pair in the form `levels`: how far its two label sets overlap."""
     balance_pairs: bool = True
     """Give every level of similarity the same total weight."""
     local_form: str = field(default="hinge", metadata={"choices": LOCAL_FORMS})
@@ -136,6 +142,26 @@ class LossConfig:
     instance: float = 0.6
     """i: an item's own counterpart is nearer than the other items of its batch."""
     instance_temperature: float = 0.1
+    nested: str = ""
+    """Code lengths such as `16,32,64,128`: the first so many bits are good codes by themselves.
+    The last must be `network.num_bits`; empty trains that length alone."""
+
+    def nested_lengths(self) -> tuple[int, ...]:
+        """`nested` as numbers; empty where it is.
+
+        Raises:
+            ValueError: a length is not a positive multiple of 8, or they do not grow.
+        """
+        try:
+            lengths = tuple(check_num_bits(int(each)) for each in self.nested.split(",") if each)
+        except ValueError as error:
+            raise ValueError(
+                "`loss.nested` must be code lengths such as 16,32,64: multiples of 8. "
+                f"Received: {self.nested!r}"
+            ) from error
+        if list(lengths) != sorted(set(lengths)):
+            raise ValueError(f"`loss.nested` must grow. Received: {self.nested!r}")
+        return lengths
 
 
 @dataclass(frozen=True)
@@ -192,6 +218,17 @@ class Config:
         )
         for section in dataclasses.fields(self):
             _check_section(section.name, getattr(self, section.name))
+        if self.image.pooling == "stages" and self.image.body != "efficientnet_lite0":
+            raise ValueError(
+                "`image.pooling` must be `last` for this body; `stages` needs efficientnet_lite0. "
+                f"Received: image.body={self.image.body!r}"
+            )
+        lengths = self.loss.nested_lengths()
+        if lengths and lengths[-1] != self.network.num_bits:
+            raise ValueError(
+                "The last length of `loss.nested` must be `network.num_bits`. "
+                f"Received: {self.loss.nested!r} and num_bits={self.network.num_bits}"
+            )
         if self.training.label_epochs < 1 or self._hasher_epochs() < 1:
             raise ValueError(
                 "`training.label_epochs` and at least one of `training.separate_epochs` and "

@@ -39,6 +39,16 @@ def test_evaluate_directions_each_direction_uses_its_two_sides(paired, within):
         )
 
 
+def test_evaluate_directions_fused_database_is_searched_from_both_modalities(paired):
+    fused = paired["image_database"] ^ 1
+    results = evaluate_directions(**paired, fused_database=fused)
+    assert list(results) == ["image_to_text", "text_to_image", "image_to_item", "text_to_item"]
+    for asked in ("image", "text"):
+        assert results[f"{asked}_to_item"] == evaluate_retrieval(
+            paired[f"{asked}_query"], paired["query_labels"], fused, paired["database_labels"]
+        )
+
+
 def test_evaluate_directions_label_group_narrows_relevance(paired):
     results = evaluate_directions(**paired, label_groups={"fine": [1, 3], "all": range(4)})
     groups = results["text_to_image"]["by_label_group"]

@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udsph_tf.codes import hamming_distance
-from udsph_tf.evaluation import count_by_distance, counterpart_distances, instance_recall_at_k
+from udsph_tf.evaluation import (
+    count_by_distance,
+    counterpart_distances,
+    instance_recall_at_k,
+    own_item_recall,
+)
 
 
 def test_instance_recall_at_k_hand_case_shares_the_tie(hand_case):
@@ -71,3 +76,12 @@ def test_instance_recall_at_k_foreign_distances_raise(hand_case):
         instance_recall_at_k(counts, np.array([1, 1]), 1)
     with pytest.raises(ValueError, match=r"`k` must be a positive integer\. Received: k=0"):
         instance_recall_at_k(counts, np.array([1]), 0)
+
+
+def test_own_item_recall_searches_the_other_queries_items_too():
+    # Query 0 is at 0 from its own item and from the database's; query 1 is at 1 from its own item
+    # and at 0 from nothing.
+    query = np.array([[0], [255]], np.uint8)
+    own = np.array([[0], [254]], np.uint8)
+    found = own_item_recall(query, own, np.zeros((1, 1), np.uint8), ks=[1, 2])
+    assert found == {"1": 0.75, "2": 1.0}

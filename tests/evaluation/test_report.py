@@ -27,6 +27,7 @@ KEYS = [
     "precision_at_k",
     "recall_at_k",
     "ndcg_at_k",
+    "ndcg_exponential_at_k",
     "precision_recall_by_radius",
     "num_database",
     "num_bits",

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udsph_tf.losses import graded_similarity, level_weights, shares_label
+from udsph_tf.losses import graded_similarity, jaccard_similarity, level_weights, shares_label
 
 
 def test_shares_label_is_one_where_a_label_is_common():
@@ -19,6 +19,13 @@ def test_graded_similarity_hand_case_is_the_dice_overlap():
     # 2 * 2 / (2 + 4) = 2 / 3. Second row: 2 / 3, 2 / 3, 0, 2 / 5. Empty sets: 0.
     expected = [[1, 1 / 2, 0, 2 / 3, 0], [2 / 3, 2 / 3, 0, 2 / 5, 0], [0] * 5]
     np.testing.assert_allclose(graded_similarity(a, b), expected, rtol=1e-6)
+
+
+def test_jaccard_similarity_hand_case():
+    a = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 0]], np.uint8)
+    b = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 1], [1, 0, 0, 0, 0], [0] * 5], np.uint8)
+    # Four of four; three of five; one of four; none of four. An empty set: 0.
+    np.testing.assert_allclose(jaccard_similarity(a, b), [[1, 0.6, 0.25, 0], [0] * 4], rtol=1e-6)
 
 
 def test_graded_similarity_of_many_uint8_labels_does_not_overflow():

@@ -358,6 +358,33 @@ def test_input_shape_that_is_not_an_image_raises(input_shape):
         efficientnet_lite0(input_shape)
 
 
+def test_pooling_stages_adds_mean_and_maximum_of_each_stage_from_the_second():
+    # 1280 of the head and twice 24 + 40 + 80 + 112 + 192 + 320 = 768.
+    model = efficientnet_lite0((64, 64, 3), pooling="stages")
+    assert model.output["pooled"].shape == (None, 1280 + 2 * 768)
+    layer = next(each for each in model.layers if each.name == "block3b_add")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    inner = keras.Model(model.input, [layer.output, model.output["pooled"]])
+    stage, pooled = (np.array(each) for each in inner(pixels))
+    start = 1280 + 2 * 24
+    expected = np.concatenate([stage.mean((1, 2)), stage.max((1, 2))], axis=1)
+    np.testing.assert_allclose(pooled[:, start : start + 80], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pooling_stages_has_the_weights_and_outputs_of_last():
+    last, stages = (efficientnet_lite0((64, 64, 3), pooling=each) for each in ("last", "stages"))
+    stages.set_weights(last.get_weights())
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    expected, found = last(pixels), stages(pixels)
+    np.testing.assert_array_equal(found["feature_map"], expected["feature_map"])
+    np.testing.assert_allclose(found["pooled"][:, :1280], expected["pooled"], rtol=1e-5)
+
+
+def test_unknown_pooling_raises():
+    with pytest.raises(ValueError, match="`pooling` must be .* Received: pooling='first'"):
+        efficientnet_lite0((64, 64, 3), pooling="first")
+
+
 def test_unknown_weights_raise():
     with pytest.raises(ValueError, match="`weights` must be .* Received: weights='noisy'"):
         efficientnet_lite0((64, 64, 3), weights="noisy")

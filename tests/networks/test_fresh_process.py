@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from udsph_tf.networks import CrossModalAttention, code_writer, discriminator, label_net
-from udsph_tf.networks.layers import WordDropout
+from udsph_tf.networks.layers import Standardize, WordDropout
 
 PROGRAM = """
 import json, pathlib, keras, numpy, udsph_tf.networks
@@ -35,7 +35,10 @@ def test_networks_read_in_a_fresh_process_compute_the_same(
     regions, words = keras.Input((5, 7), batch_size=3), keras.Input((5, 7), batch_size=3)
     mask = keras.Input((5,), batch_size=3)
     attention = CrossModalAttention(temperature=2.0, pooling="logsumexp", sharpness=3.0)
-    ids = keras.Input((4,), dtype="int32")
+    ids, vector = keras.Input((4,), dtype="int32"), keras.Input((7,))
+    standardize = Standardize()
+    standardize.build((None, 7))
+    standardize.adapt(floats[:, 0] * 3 + 1)
     cases = {
         "image_hasher": (whole_image_hasher, [pixels]),
         "image_writer": (code_writer(whole_image_hasher, "image_writer"), [pixels]),
@@ -47,6 +50,7 @@ def test_networks_read_in_a_fresh_process_compute_the_same(
             keras.Model([regions, words, mask], attention(regions, words, mask)),
             [floats, floats[::-1].copy(), np.eye(3, 5, dtype=np.float32)],
         ),
+        "standardize": (keras.Model(vector, standardize(vector)), [floats[:, 0]]),
         "word_dropout": (
             keras.Model(ids, WordDropout(0.5, seed=4)(ids)),
             [token_ids],

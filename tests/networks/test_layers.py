@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from udsph_tf.codes import binarize, pack
-from udsph_tf.networks.layers import MaskedMean, NotEqual, PackBits, WordDropout
+from udsph_tf.networks.layers import MaskedMean, NotEqual, PackBits, Standardize, WordDropout
 
 # --- PackBits ---
 
@@ -123,6 +123,25 @@ def test_word_dropout_rate_out_of_range_is_an_error(rate):
         WordDropout(rate)
 
 
+# --- Standardize ---
+
+
+def test_standardize_before_it_is_adapted_changes_nothing():
+    values = np.array([[1.0, -2.0], [3.0, 5.0]], np.float32)
+    np.testing.assert_array_equal(Standardize()(values), values)
+
+
+def test_standardize_adapted_has_mean_0_and_deviation_1_there_and_0_for_constants():
+    # Means 2, 7, 5 and deviations 1, 2, 0.
+    values = np.array([[1, 5, 5], [3, 9, 5]], np.float32)
+    layer = Standardize()
+    layer(values)
+    layer.adapt(values)
+    np.testing.assert_allclose(layer(values), [[-1, -1, 0], [1, 1, 0]], atol=1e-6)
+    np.testing.assert_allclose(layer(np.array([[2, 8, 99]], np.float32)), [[0, 0.5, 0]], atol=1e-6)
+    assert not layer.trainable_variables
+
+
 # --- Configurations ---
 
 
@@ -132,6 +151,7 @@ def test_word_dropout_rate_out_of_range_is_an_error(rate):
         PackBits(name="p"),
         MaskedMean(name="m"),
         NotEqual(5, name="n"),
+        Standardize(name="s"),
         WordDropout(0.25, seed=11, name="w"),
     ],
     ids=lambda layer: type(layer).__name__,

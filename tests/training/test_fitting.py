@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from udsph_tf.config import to_toml
+from udsph_tf.config import override, to_toml
 from udsph_tf.data.splits import read_split
 from udsph_tf.training import RunFolder, evaluate, fit
 from udsph_tf.training.coding import Coder
@@ -165,7 +165,12 @@ def test_evaluate_writes_results_and_plots(finished_run):
     written = json.loads(run.results.read_text(encoding="utf-8"))
     assert written["summary"] == results["summary"]
     assert written["counts"] == {"train": 48, "database": 48, "query": 6}
-    assert set(written["directions"]) == {"image_to_text", "text_to_image"}
+    across = {"image_to_text", "text_to_image"}
+    assert set(written["directions"]) == across | {"image_to_item", "text_to_item"}
+    assert written["shorter"] == {}
+    for name in across:
+        recall = written["directions"][name]["own_item_recall_at_k"]
+        assert 0 <= recall["1"] <= recall["10"] <= 1
     for direction in written["summary"].values():
         low, high = direction["map_interval"]
         assert 0 <= low <= direction["map"] <= high <= 1
@@ -181,6 +186,21 @@ def test_evaluate_validation_repeats_the_score_that_selected_the_epoch(finished_
     assert {"image_to_image", "text_to_text"} <= set(results["directions"])
     maps = [results["summary"][name]["map"] for name in ("image_to_text", "text_to_image")]
     assert sum(maps) / 2 == pytest.approx(run.require_finished()["validation_map"], abs=1e-9)
+
+
+def test_evaluate_nested_run_scores_every_length(make_config, tmp_path):
+    config = override(
+        make_config(),
+        {
+            "loss": {"nested": "8,16"},
+            "training": {"label_epochs": 1, "separate_epochs": 1, "joint_epochs": 0},
+        },
+    )
+    run = fit(config, tmp_path / "run", tmp_path / "cache")
+    results = evaluate(run, tmp_path / "cache")
+    assert results["num_bits"] == 16 and set(results["shorter"]) == {"8"}
+    assert results["shorter"]["8"]["image_to_text"]["num_bits"] == 8
+    assert results["directions"]["image_to_text"]["num_bits"] == 16
 
 
 def test_evaluate_unknown_role_is_an_error(finished_run):

@@ -44,6 +44,32 @@ def test_hasher_terms_code_similarity_hand_case_has_the_worked_out_value():
     assert float(terms["code_similarity"]) == pytest.approx(0.25, 1e-6)
 
 
+def test_hasher_terms_nested_code_similarity_is_the_mean_over_lengths():
+    # The first eight bits of image and anchor agree, the last eight disagree: cosines 1 at 8 bits
+    # and 0 at 16, against a target of 1: (0 + 1) / 2. The text agrees in all: 0.
+    code = np.ones((1, 16), np.float32)
+    image = {**outputs(1, hashes=[[1] * 8 + [-1] * 8])}
+    anchors = anchors_of([[1, 0]], hashes=code)
+    labels = np.array([[1, 0]], np.float32)
+    loss = only(code_similarity=1.0, cross_similarity=1.0, nested="8,16")
+    terms = hasher_terms(image, outputs(1, hashes=code), outputs(1), labels, anchors, loss)
+    assert float(terms["code_similarity"]) == pytest.approx(0.5)
+    assert float(terms["cross_similarity"]) == pytest.approx(0.5)
+
+
+def test_hasher_terms_nested_instance_is_the_mean_over_lengths():
+    hashes = RNG.uniform(-1, 1, (2, 3, 16))
+    labels = np.eye(3, 2, dtype=np.float32)
+
+    def instance(bits, nested=""):
+        image, text = (outputs(3, hashes=each[:, :bits]) for each in hashes)
+        loss = only(instance=1.0, nested=nested)
+        terms = hasher_terms(image, text, outputs(3), labels, anchors_of(labels), loss)
+        return float(terms["instance"])
+
+    assert instance(16, "8,16") == pytest.approx((instance(8) + instance(16)) / 2, rel=1e-5)
+
+
 def test_hasher_terms_likelihood_theta_is_half_the_inner_product():
     # The same with theta = <h, h_l> / 2 = 1 for both anchors, S = 1 and 0:
     # 0.5 (softplus(1) - 1) + 0.5 softplus(1) = 0.813262 for the image; theta = 2 and 0 for the

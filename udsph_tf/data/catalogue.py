@@ -34,7 +34,12 @@ class Dataset:
     defaults: dict[str, dict[str, Any]]
 
 
-_FROZEN_LITE0 = {"body": "efficientnet_lite0", "size": 128, "trainable": False}
+_FROZEN_LITE0 = {
+    "body": "efficientnet_lite0",
+    "size": 128,
+    "pooling": "stages",
+    "trainable": False,
+}
 _FASHION = {
     "data": {"num_query": 2000, "num_validation": 2000, "num_train": 10000},
     "image": _FROZEN_LITE0,

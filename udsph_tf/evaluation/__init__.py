@@ -11,7 +11,11 @@ from udsph_tf.evaluation.curves import (
     recall_at_k,
 )
 from udsph_tf.evaluation.directions import evaluate_directions
-from udsph_tf.evaluation.instance_recall import counterpart_distances, instance_recall_at_k
+from udsph_tf.evaluation.instance_recall import (
+    counterpart_distances,
+    instance_recall_at_k,
+    own_item_recall,
+)
 from udsph_tf.evaluation.ndcg import ndcg_at_k
 from udsph_tf.evaluation.plots import (
     plot_precision_at_k,
@@ -40,6 +44,7 @@ __all__ = [
     "mean_average_precision",
     "mean_of_defined",
     "ndcg_at_k",
+    "own_item_recall",
     "plot_precision_at_k",
     "plot_precision_by_radius",
     "plot_precision_recall",

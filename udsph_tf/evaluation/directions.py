@@ -19,13 +19,14 @@ def evaluate_directions(
     label_groups: Mapping[str, Sequence[int]] | None = None,
     within: bool = False,
     *,
+    fused_database: np.ndarray | None = None,
     ks: Sequence[int] = (1, 5, 10, 50, 100),
     bootstrap_resamples: int = 1000,
     seed: int = 0,
     query_instance: np.ndarray | None = None,
     stable: bool = True,
 ) -> dict:
-    """Evaluate image to text and text to image, and on request image to image and text to text.
+    """Evaluate image to text and text to image, and on request other targets.
 
     Row i of `image_query` and of `text_query` is one pair, with row i of `query_labels`; the same
     holds for the database.
@@ -42,6 +43,8 @@ def evaluate_directions(
             a table whose main column counts every label.
         within: also evaluate each modality against itself. Queries that are also in the database
             then find themselves at distance 0: keep the two disjoint.
+        fused_database: (num_database, num_bits / 8) uint8, packed codes of whole items (see
+            `udsph_tf.codes.fuse`); then also image to item and text to item.
         ks: cutoffs, each at least 1.
         bootstrap_resamples: resamples of the 95 % intervals, at least 1.
         seed: seed of the bootstrap.
@@ -50,9 +53,10 @@ def evaluate_directions(
         stable: also compute MAP in stable order.
 
     Returns:
-        A dict from "image_to_text", "text_to_image" (and "image_to_image", "text_to_text") to what
-        `evaluate_retrieval` returns. With `label_groups`, each has "by_label_group", a dict from
-        the group's name to what `evaluate_relevance` returns.
+        A dict from "image_to_text", "text_to_image" (and "image_to_item", "text_to_item",
+        "image_to_image", "text_to_text") to what `evaluate_retrieval` returns. With
+        `label_groups`, each has "by_label_group", a dict from the group's name to what
+        `evaluate_relevance` returns.
 
     Raises:
         ValueError: see `evaluate_retrieval`; or a label group has no column, one that does not
@@ -75,6 +79,9 @@ def evaluate_directions(
         "image_to_text": (image_query, text_database, query_instance),
         "text_to_image": (text_query, image_database, query_instance),
     }
+    if fused_database is not None:
+        directions["image_to_item"] = (image_query, fused_database, query_instance)
+        directions["text_to_item"] = (text_query, fused_database, query_instance)
     if within:
         directions["image_to_image"] = (image_query, image_database, None)
         directions["text_to_text"] = (text_query, text_database, None)

@@ -4,12 +4,15 @@ Labels play no part here. Queries are usually kept out of the database, so the c
 those of the queries' own items in the other modality, alone or added to the database.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from udsph_tf.codes import hamming_distance
-from udsph_tf.evaluation.counts import DistanceCounts
+from udsph_tf.evaluation.counts import DistanceCounts, count_by_distance
+from udsph_tf.evaluation.curves import mean_of_defined
 
-__all__ = ["counterpart_distances", "instance_recall_at_k"]
+__all__ = ["counterpart_distances", "instance_recall_at_k", "own_item_recall"]
 
 _STEP = 256
 
@@ -104,3 +107,32 @@ def instance_recall_at_k(counts: DistanceCounts, distances: np.ndarray, k: int) 
         )
     seen = counts.places(k)[cell]
     return np.where(present, seen / np.maximum(tied, 1), np.nan)
+
+
+def own_item_recall(
+    query_packed: np.ndarray,
+    own_packed: np.ndarray,
+    database_packed: np.ndarray,
+    ks: Sequence[int] = (1, 10),
+) -> dict:
+    """Mean instance recall of queries that search the database and all queries' own items.
+
+    Args:
+        query_packed: (n, num_bits / 8) uint8, codes of one modality.
+        own_packed: (n, num_bits / 8) uint8, codes of the same items in the other modality.
+        database_packed: (m, num_bits / 8) uint8, codes of the database in the other modality.
+        ks: cutoffs, each at least 1.
+
+    Returns:
+        A dict from str(k) to the mean of `instance_recall_at_k`.
+
+    Example:
+        >>> query = np.array([[0], [255]], dtype=np.uint8)
+        >>> own_item_recall(query, query ^ 1, np.array([[0]], dtype=np.uint8), ks=[1, 2])
+        {'1': 0.5, '2': 1.0}
+    """
+    searched = np.concatenate([own_packed, database_packed])
+    no_labels = np.zeros((len(query_packed), 1)), np.zeros((len(searched), 1))
+    counts = count_by_distance(query_packed, no_labels[0], searched, no_labels[1], graded=False)
+    distances = counterpart_distances(query_packed, searched, np.arange(len(query_packed)))
+    return {str(k): mean_of_defined(instance_recall_at_k(counts, distances, k)) for k in ks}

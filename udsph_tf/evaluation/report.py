@@ -105,10 +105,11 @@ def evaluate_retrieval(
     Returns:
         Python floats, integers, lists and dicts; None where a value is undefined:
         "map", "map_interval" [low, high], "map_stable" (None with `stable=False`);
-        "map_at_k", "precision_at_k", "recall_at_k", "ndcg_at_k" (linear gain), each a dict from
-        str(k); "precision_recall_by_radius", lists of length num_bits + 1 under "radius",
-        "precision" (over the queries that retrieve anything), "recall" and "answered" (the share
-        of queries that retrieve anything); "num_queries", "num_skipped_queries", "num_database",
+        "map_at_k", "precision_at_k", "recall_at_k", "ndcg_at_k" (gain: shared labels) and
+        "ndcg_exponential_at_k" (gain 2^shared - 1), each a dict from str(k);
+        "precision_recall_by_radius", lists of length num_bits + 1 under "radius", "precision"
+        (over the queries that retrieve anything), "recall" and "answered" (the share of queries
+        that retrieve anything); "num_queries", "num_skipped_queries", "num_database",
         "num_bits"; with `query_instance` also "instance_recall_at_k" and "num_instance_queries".
 
     Raises:
@@ -138,6 +139,7 @@ def evaluate_retrieval(
         "precision_at_k": at_each_k(lambda k: precision_at_k(counts, k)),
         "recall_at_k": at_each_k(lambda k: recall_at_k(counts, k)),
         "ndcg_at_k": at_each_k(lambda k: ndcg_at_k(counts, k)),
+        "ndcg_exponential_at_k": at_each_k(lambda k: ndcg_at_k(counts, k, gain="exponential")),
         "precision_recall_by_radius": _radius_summary(counts),
         "num_database": counts.num_database,
         "num_bits": counts.num_bits,

@@ -53,7 +53,8 @@ def format_table(
 
     A row is a direction; rows of its label groups follow, indented, with MAP only. A dash stands
     for a value that is undefined or was not computed. The MAP columns are tie-averaged over the
-    whole ranking, with a 95 % interval over queries, and in stable order.
+    whole ranking, with a 95 % interval over queries, and in stable order. NDCG has gain
+    2^shared - 1.
 
     Args:
         results: what `evaluate_directions` returns: a dict of directions.
@@ -92,7 +93,11 @@ def format_table(
         f"R@{recall_k}",
         f"NDCG@{ndcg_k}",
     )
-    at_k = (("precision_at_k", precision_k), ("recall_at_k", recall_k), ("ndcg_at_k", ndcg_k))
+    at_k = (
+        ("precision_at_k", precision_k),
+        ("recall_at_k", recall_k),
+        ("ndcg_exponential_at_k", ndcg_k),
+    )
     rows = [header]
     for name, result in results.items():
         rows.append(_row(name, result, at_k))

@@ -8,7 +8,12 @@ from udsph_tf.losses.level_regression import LevelRegression, level_regression
 from udsph_tf.losses.local_alignment import LocalAlignment, local_alignment
 from udsph_tf.losses.pairwise_likelihood import PairwiseLikelihood, pairwise_likelihood
 from udsph_tf.losses.quantization import Quantization, quantization
-from udsph_tf.losses.similarity import graded_similarity, level_weights, shares_label
+from udsph_tf.losses.similarity import (
+    graded_similarity,
+    jaccard_similarity,
+    level_weights,
+    shares_label,
+)
 
 __all__ = [
     "Adversarial",
@@ -25,6 +30,7 @@ __all__ = [
     "discrimination",
     "graded_similarity",
     "instance_alignment",
+    "jaccard_similarity",
     "level_regression",
     "level_weights",
     "local_alignment",

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-__all__ = ["graded_similarity", "level_weights", "shares_label"]
+__all__ = ["graded_similarity", "jaccard_similarity", "level_weights", "shares_label"]
 
 _LEVELS = 4
 
@@ -35,6 +35,23 @@ def graded_similarity(a, b):
     a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
     sizes = ops.sum(a, axis=1)[:, None] + ops.sum(b, axis=1)[None, :]
     return 2.0 * _shared(a, b) / ops.maximum(sizes, 1.0)
+
+
+def jaccard_similarity(a, b):
+    """Jaccard overlap of label sets: |Y_i and Y_j| / |Y_i or Y_j|, in [0, 1].
+
+    Against `graded_similarity` it sets equal sets further apart from nearly equal ones: of items
+    with four labels each, three shared ones make 0.6 here and 0.75 there.
+
+    Args:
+        a: (n, num_labels) multi-hot.
+        b: (m, num_labels) multi-hot.
+
+    Returns:
+        (n, m) float32; 0 where both sets are empty.
+    """
+    dice = graded_similarity(a, b)
+    return dice / (2.0 - dice)
 
 
 def level_weights(similarity, counts=None, balance=True):

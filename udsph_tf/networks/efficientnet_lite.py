@@ -63,6 +63,7 @@ class _Block(NamedTuple):
 def efficientnet_lite0(
     input_shape: tuple[int, int, int],
     weights: str | None = None,
+    pooling: str = "last",
     name: str = "efficientnet_lite0",
 ) -> keras.Model:
     """EfficientNet-Lite0 without its classifier, as a functional model.
@@ -76,16 +77,20 @@ def efficientnet_lite0(
         input_shape: (height, width, 3) of the images, positive; the weights come from 224x224.
         weights: `None` for random weights or `"imagenet"` for
             `load_efficientnet_lite0_weights`.
+        pooling: `"last"`, the mean of the last convolution; or `"stages"`, with it the mean and
+            the maximum of the stages 2 to 7, which know colours, textures and small parts that
+            the last convolution, made for naming objects, has forgotten.
         name: name of the model.
 
     Returns:
         A model from `pixels` (n, height, width, 3), RGB in [0, 255], integer or real, to a dict:
         `feature_map`, (n, ceil(height / 32), ceil(width / 32), 320), the last bottleneck's
-        output, linear and so of either sign; `pooled`, (n, 1280), values in [0, 6]. With
+        output, linear and so of either sign; `pooled`, (n, 1280), values in [0, 6], or
+        (n, 2816) with `pooling="stages"`, the stages' part of either sign. With
         `trainable = False` batch normalization uses the moving statistics in training, too.
 
     Raises:
-        ValueError: `input_shape` or `weights` is none of the above.
+        ValueError: `input_shape`, `weights` or `pooling` is none of the above.
         ImportError: `weights="imagenet"` and the package with the weights is not installed.
 
     Sources: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural
@@ -100,6 +105,8 @@ def efficientnet_lite0(
     input_shape = _checked_input_shape(input_shape)
     if weights not in (None, "imagenet"):
         raise ValueError(f'`weights` must be None or "imagenet". Received: weights={weights!r}')
+    if pooling not in ("last", "stages"):
+        raise ValueError(f'`pooling` must be "last" or "stages". Received: pooling={pooling!r}')
 
     # --- Layers ---
     pixels = keras.Input(shape=input_shape, dtype="uint8", name="pixels")
@@ -108,11 +115,21 @@ def efficientnet_lite0(
         1.0 / _PIXEL_SCALE, offset=-_PIXEL_MEAN / _PIXEL_SCALE, dtype="float32", name="rescaling"
     )(pixels)
     x = _convolution(x, _STEM_FILTERS, "stem", kernel_size=3, strides=2)
+    stages = {}
     for block in _blocks():
         x = _bottleneck(x, block)
+        stages[block.name[:-1]] = x  # in the end, the output of the last block of each
     feature_map = x
     x = _convolution(x, _HEAD_FILTERS, "head")
-    pooled = layers.GlobalAveragePooling2D(name="pooled")(x)
+    if pooling == "last":
+        pooled = layers.GlobalAveragePooling2D(name="pooled")(x)
+    else:
+        parts = [layers.GlobalAveragePooling2D(name="head_mean")(x)]
+        del stages["block1"]  # edges, which every later stage has too
+        for name, x in stages.items():
+            parts.append(layers.GlobalAveragePooling2D(name=f"{name}_mean")(x))
+            parts.append(layers.GlobalMaxPooling2D(name=f"{name}_max")(x))
+        pooled = layers.Concatenate(name="pooled")(parts)
 
     # --- Functional model ---
     model = keras.Model(

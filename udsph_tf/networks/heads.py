@@ -2,11 +2,15 @@
 
 from keras import layers
 
+from udsph_tf.networks.layers import Standardize
+
 __all__ = ["hash_and_label_heads", "local_embeddings", "pooled_trunk"]
 
 
 def pooled_trunk(pooled, *, hidden_dim: int, feature_dim: int, dropout: float):
     """High-level features of a pooled vector: normalise, widen, project.
+
+    The layer `pooled_standard` leaves the vector as it is until it is adapted to training items.
 
     Args:
         pooled: (n, dim) Keras tensor.
@@ -16,7 +20,8 @@ def pooled_trunk(pooled, *, hidden_dim: int, feature_dim: int, dropout: float):
     Returns:
         (n, feature_dim) Keras tensor.
     """
-    x = layers.LayerNormalization(name="pooled_norm")(pooled)
+    x = Standardize(name="pooled_standard")(pooled)
+    x = layers.LayerNormalization(name="pooled_norm")(x)
     x = layers.Dense(hidden_dim, activation="relu", name="hidden")(x)
     x = layers.Dropout(dropout, name="hidden_dropout")(x)
     return layers.Dense(feature_dim, name="features")(x)

@@ -50,7 +50,7 @@ def build_image_body(config: Config) -> keras.Model:
     """
     shape = (config.image.size, config.image.size, 3)
     if config.image.body == "efficientnet_lite0":
-        body = efficientnet_lite0(shape, weights="imagenet")
+        body = efficientnet_lite0(shape, weights="imagenet", pooling=config.image.pooling)
     else:
         body = small_cnn(shape, augment=config.image.augment)
     body.trainable = config.image.trainable

@@ -1,4 +1,4 @@
-"""Packed codes of many items through a hasher."""
+"""Hash logits and packed codes of many items through a hasher."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ _BATCH = 512
 
 
 class Coder:
-    """Writes packed codes with the weights that a hasher has at the time of the call."""
+    """Writes codes with the weights that a hasher has at the time of the call."""
 
     def __init__(self, hasher: keras.Model):
         writer = hash_writer(hasher, f"{hasher.name}_logits")
@@ -34,11 +34,14 @@ class Coder:
         Raises:
             ValueError: the hasher writes NaN.
         """
+        return pack(binarize(self.logits(inputs)))
+
+    def logits(self, inputs: Inputs) -> np.ndarray:
+        """(n, num_bits) float32 `hash_logits` of all items of `inputs`."""
         parts = []
         for start in range(0, len(inputs), self._batch):
             batch = inputs.batch(np.arange(start, min(start + self._batch, len(inputs))))
             if len(batch) == 1:
                 (batch,) = batch.values()
-            logits = self._write(tf.nest.map_structure(tf.constant, batch)).numpy()
-            parts.append(pack(binarize(logits)))
+            parts.append(self._write(tf.nest.map_structure(tf.constant, batch)).numpy())
         return np.concatenate(parts)

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from udsph_tf.codes import binarize, first_bits, fuse, pack
 from udsph_tf.evaluation import (
     evaluate_directions,
+    own_item_recall,
     plot_precision_at_k,
     plot_precision_by_radius,
     plot_precision_recall,
@@ -32,7 +36,10 @@ def evaluate(
 
     Returns:
         What `results.json` (or `results_validation.json`) holds: `directions` as
-        `evaluate_directions` gives them, a `summary`, and what was evaluated.
+        `evaluate_directions` gives them, a `summary`, what was evaluated, and under `shorter` the
+        directions of each shorter length of a nested code. Across modalities a direction also has
+        `own_item_recall_at_k`: how often a held-back item finds its own counterpart among the
+        database and all held-back items.
 
     Raises:
         FileNotFoundError: the run has not ended.
@@ -44,28 +51,43 @@ def evaluate(
     config = run.config()
     material = prepare(config, run, cache)
     pairs = material.pairs
+    rows = {name: pairs.indices(name) for name in (role, "database")}
     model = run.load()
-    rows = {"query": pairs.indices(role), "database": pairs.indices("database")}
-    codes = {
-        (modality, name): Coder(hasher).packed(inputs.take(rows[name]))
-        for modality, hasher, inputs in (
-            ("image", model.image_hasher, material.image),
-            ("text", model.text_hasher, material.text),
-        )
+    hashers = {
+        "image": (Coder(model.image_hasher), material.image),
+        "text": (Coder(model.text_hasher), material.text),
+    }
+    hashes = {
+        (modality, name): np.tanh(coder.logits(inputs.take(rows[name])))
+        for modality, (coder, inputs) in hashers.items()
         for name in rows
     }
+    codes = {key: pack(binarize(each)) for key, each in hashes.items()}
+    codes["item", "database"] = pack(fuse(hashes["image", "database"], hashes["text", "database"]))
     groups = pairs.label_groups()
-    directions = evaluate_directions(
-        codes["image", "query"],
-        codes["text", "query"],
-        codes["image", "database"],
-        codes["text", "database"],
-        pairs.labels[rows["query"]],
-        pairs.labels[rows["database"]],
-        label_groups=groups if len(groups) > 1 else None,
-        within=within,
-        seed=seed,
-    )
+
+    def of_length(num_bits: int) -> dict:
+        cut = {key: first_bits(each, num_bits) for key, each in codes.items()}
+        directions = evaluate_directions(
+            cut["image", role],
+            cut["text", role],
+            cut["image", "database"],
+            cut["text", "database"],
+            pairs.labels[rows[role]],
+            pairs.labels[rows["database"]],
+            label_groups=groups if len(groups) > 1 else None,
+            within=within,
+            fused_database=cut["item", "database"],
+            seed=seed,
+        )
+        for asked, found in (("image", "text"), ("text", "image")):
+            directions[f"{asked}_to_{found}"]["own_item_recall_at_k"] = own_item_recall(
+                cut[asked, role], cut[found, role], cut[found, "database"]
+            )
+        return directions
+
+    *shorter, num_bits = config.loss.nested_lengths() or (config.network.num_bits,)
+    directions = of_length(num_bits)
     results = {
         "summary": {
             name: {"map": each["map"], "map_interval": each["map_interval"]}
@@ -76,7 +98,9 @@ def evaluate(
         "relevance": "shares at least one label",
         "counts": {name: len(pairs.indices(name)) for name in ("train", "database", role)},
         "best_epoch": finished["best_epoch"],
+        "num_bits": num_bits,
         "directions": directions,
+        "shorter": {str(length): of_length(length) for length in shorter},
     }
     suffix = "" if role == "query" else f"_{role}"
     write_results(run.path / f"results{suffix}.json", results)

@@ -32,6 +32,7 @@ __all__ = ["fit"]
 _LOG = logging.getLogger(__name__)
 _LABEL_STEPS = 16
 _LABEL_BATCH = 256
+_ADAPTED_ITEMS = 4096
 
 
 def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = False) -> RunFolder:
@@ -82,6 +83,7 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
     model.compile(optimizers, stage="label")
     state = load_state(model, run)
     if state is None:
+        _adapt_to_inputs(config, model, material, rows)
         _train_label_net(config, model, anchors)
         state = State()
         save_state(model, run, state)
@@ -112,6 +114,20 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
         )
     model.load_weights(run.checkpoint(state.best_epoch))
     return model
+
+
+def _adapt_to_inputs(config: Config, model, material: Material, rows: np.ndarray) -> None:
+    """Standardise cached outputs of frozen bodies by a sample of the training items.
+
+    Outputs of a trainable body change in training, so those stay as they are.
+    """
+    some = np.random.default_rng(config.training.seed).permutation(rows)[:_ADAPTED_ITEMS]
+    for body, hasher, inputs in (
+        (material.bodies.image, model.image_hasher, material.image),
+        (material.bodies.text, model.text_hasher, material.text),
+    ):
+        if not body.trainable:
+            hasher.get_layer("pooled_standard").adapt(inputs.batch(some)["pooled"])
 
 
 def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) -> None:

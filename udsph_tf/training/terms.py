@@ -8,6 +8,7 @@ from udsph_tf.losses import (
     classification,
     graded_similarity,
     instance_alignment,
+    jaccard_similarity,
     level_regression,
     level_weights,
     local_alignment,
@@ -54,14 +55,11 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
         )
     if loss.code_similarity:
         terms["code_similarity"] = sum(
-            _similarity_loss(target, _hash_cosine(each, anchors), weights, num_bits, loss)
-            for each in both
+            _code_loss(target, each, anchors, weights, loss) for each in both
         )
     if loss.cross_similarity:
         within, within_weights = _pairs(labels, labels, loss)
-        terms["cross_similarity"] = _similarity_loss(
-            within, _hash_cosine(image, text), within_weights, num_bits, loss
-        )
+        terms["cross_similarity"] = _code_loss(within, image, text, within_weights, loss)
     if loss.classification:
         terms["classification"] = sum(classification(labels, each["label_logits"]) for each in both)
     if loss.quantization:
@@ -71,7 +69,10 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
     if loss.bit_balance:
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
     if loss.instance:
-        terms["instance"] = instance_alignment(_hash_cosine(image, text), loss.instance_temperature)
+        terms["instance"] = _mean(
+            instance_alignment(cosine, loss.instance_temperature)
+            for _, cosine in _hash_cosines(image, text, loss)
+        )
     if loss.local and attention is not None:
         few = slice(0, loss.local_items)
         scores = attention(image["regions"][few], text["words"][few], text["word_mask"][few])
@@ -91,9 +92,7 @@ def label_net_terms(batch, labels, anchors, loss: LossConfig) -> dict:
     target, weights = _pairs(labels, anchors["labels"], loss)
     num_bits = batch["hash"].shape[-1]
     terms = {
-        "code_similarity": _similarity_loss(
-            target, _hash_cosine(batch, anchors), weights, num_bits, loss
-        ),
+        "code_similarity": _code_loss(target, batch, anchors, weights, loss),
         "feature_similarity": _similarity_loss(
             target, _feature_cosine(batch, anchors), weights, num_bits, loss
         ),
@@ -111,14 +110,38 @@ def total(terms: dict, loss: LossConfig):
 
 def _pairs(a, b, loss: LossConfig, counts=None):
     """Targets and weights of all pairs of label sets."""
-    similarity = shares_label if loss.similarity_form == "likelihood" else graded_similarity
-    target = similarity(a, b)
+    if loss.similarity_form == "likelihood":
+        target = shares_label(a, b)
+    else:
+        target = {"dice": graded_similarity, "jaccard": jaccard_similarity}[loss.overlap](a, b)
     return target, level_weights(target, counts, balance=loss.balance_pairs)
 
 
-def _hash_cosine(a, b):
-    """2 theta / K of relaxed hashes: <h_i, h_j> / K, in (-1, 1)."""
-    return ops.matmul(a["hash"], ops.transpose(b["hash"])) / a["hash"].shape[-1]
+def _hash_cosines(a, b, loss: LossConfig):
+    """(L, 2 theta / L) for each code length L that the loss looks at, theta of the first L bits.
+
+    <h_i, h_j> / L, in (-1, 1). Inner products of longer prefixes add to those of shorter ones, so
+    nested lengths cost no more than the longest.
+    """
+    start, inner = 0, 0.0
+    for length in loss.nested_lengths() or (a["hash"].shape[-1],):
+        part = slice(start, length)
+        inner = inner + ops.matmul(a["hash"][:, part], ops.transpose(b["hash"][:, part]))
+        yield length, inner / length
+        start = length
+
+
+def _code_loss(target, a, b, weights, loss: LossConfig):
+    """The similarity loss of relaxed hashes, its mean over nested lengths."""
+    return _mean(
+        _similarity_loss(target, cosine, weights, length, loss)
+        for length, cosine in _hash_cosines(a, b, loss)
+    )
+
+
+def _mean(values):
+    values = list(values)
+    return sum(values[1:], start=values[0]) / len(values)
 
 
 def _feature_cosine(a, b):

@@ -71,7 +71,8 @@ class UDSPH(keras.Model):
         self.anchors = np.asarray(anchors, dtype="float32")
         self.anchor_counts = np.asarray(anchor_counts, dtype="float32")
         # By way of a whole `Config`, which checks ranges and choices too.
-        self.loss_config = override(Config(), {"loss": fields}).loss
+        sizes = {"num_bits": label_net.output["hash"].shape[-1]}
+        self.loss_config = override(Config(), {"loss": fields, "network": sizes}).loss
         self.attention = attention or CrossModalAttention(name="attention")
         self.image_discriminator = image_discriminator or discriminator(
             feature_dim, name="image_discriminator"

@@ -1,0 +1,91 @@
+"""What training costs as items grow: seconds an epoch, memory, seconds to a validation MAP of 0.90.
+
+python benchmarks/cost.py --root <fashion folder> > docs/results/cost.md
+
+Each size is a process of its own, on cached features of the frozen image body.
+"""
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from absl import app, flags
+
+from udsph_tf.config import Config, override
+from udsph_tf.data import CATALOGUE
+from udsph_tf.litert import num_cores
+from udsph_tf.training import RunFolder, fit
+from udsph_tf.training.preparation import default_cache
+from udsph_tf.training.run_folder import versions
+
+_ROOT = flags.DEFINE_string("root", None, "the fashion folder", required=True)
+_CACHE = flags.DEFINE_string("cache", None, "folder of caches")
+_SIZES = flags.DEFINE_list("sizes", ["5000", "10000", "20000", "36000"], "training items")
+_EPOCHS = flags.DEFINE_integer("epochs", 6, "epochs of a size")
+_SET = flags.DEFINE_multi_string("set", [], "section.key=value over the default configuration")
+_ONE = flags.DEFINE_integer("one", None, "measure this size alone and print JSON")
+
+
+def main(_):
+    if _ONE.value:
+        print(json.dumps(_measure(_ONE.value)))
+        return
+    print("# What training costs as items grow\n")
+    command = "python benchmarks/cost.py --root <fashion folder>"
+    print(f"`{' '.join([command, *(f'--set {each}' for each in _SET.value)])}`\n")
+    print(
+        f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}. "
+        "`fashion`, 64 bits, default configuration, cached features; the first epoch, which holds "
+        "the tracing of graphs, is left out of the mean. Time to 0.90 counts the label net, every "
+        "epoch and every validation until the mean validation MAP reaches it.\n"
+    )
+    print("| training items | s an epoch | us an item | peak memory GB | s to MAP 0.90 | epoch |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for size in _SIZES.value:
+        done = subprocess.run(
+            [sys.executable, *sys.argv, "--one", size], stdout=subprocess.PIPE, check=True
+        )
+        one = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"| {one['items']:,} | {one['epoch']:.2f} | {1e6 * one['epoch'] / one['items']:.0f} | "
+            f"{one['memory']:.2f} | {one['seconds_to_090']} | {one['epoch_of_090']} |",
+            flush=True,
+        )
+
+
+def _measure(size: int) -> dict:
+    config = Config()
+    own = {
+        "data": {"root": _ROOT.value, "dataset": "fashion", "num_train": size},
+        "training": {"separate_epochs": 2, "joint_epochs": _EPOCHS.value - 2},
+    }
+    given: dict[str, dict] = {}
+    for each in _SET.value:
+        key, _, value = each.partition("=")
+        section, _, name = key.partition(".")
+        given.setdefault(section, {})[name] = value
+    for tables in (CATALOGUE["fashion"].defaults, own, given):
+        config = override(config, tables)
+    with tempfile.TemporaryDirectory() as folder:
+        run: RunFolder = fit(config, f"{folder}/run", _CACHE.value or default_cache())
+        lines = run.history.read_text(encoding="utf-8").splitlines()
+        state = run.require_finished()
+    history = [json.loads(line) for line in lines]
+    reached = [
+        each for each in history if (each["image_to_text"] + each["text_to_image"]) / 2 >= 0.9
+    ]
+    return {
+        "items": size,
+        "epoch": float(np.mean([each["seconds"] for each in history[1:]])),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "seconds_to_090": round(reached[0]["elapsed"], 1) if reached else "not reached",
+        "epoch_of_090": reached[0]["epoch"] if reached else f"> {state['best_epoch']}",
+    }
+
+
+if __name__ == "__main__":
+    app.run(main)
