@@ -42,6 +42,8 @@ PUBLIC = {
         "DistanceCounts",
         "RadiusCurve",
         "average_precision",
+        "bit_balance",
+        "bit_correlation",
         "bootstrap_mean_interval",
         "count_by_distance",
         "counterpart_distances",

@@ -37,6 +37,9 @@ TEXT_BODIES = ("minilm", "wordpiece")
 SIMILARITY_FORMS = ("levels", "likelihood")
 OVERLAPS = ("dice", "jaccard")
 LOCAL_FORMS = ("hinge", "likelihood")
+SCHEDULES = ("constant", "cosine", "linear")
+OPTIMIZERS = ("adam", "adamw")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _POSITIVE = (
     "text.vocabulary_size",
     "text.embedding_dim",
@@ -182,6 +185,19 @@ class TrainingConfig:
     """Most label sets kept as semantic anchors; above it they are sampled by frequency."""
     validation_database: int = 5000
     """Most database items that validation items are searched in after each epoch."""
+    schedule: str = field(default="cosine", metadata={"choices": SCHEDULES})
+    """Course of the learning rate over both hasher stages: down to 0, or constant."""
+    warmup_epochs: int = 0
+    """Epochs in which the rate of hashers and discriminators rises from 0 to `learning_rate`."""
+    optimizer: str = field(default="adam", metadata={"choices": OPTIMIZERS})
+    weight_decay: float = 0.0
+    """Decoupled weight decay; for `adamw`, and for it alone."""
+    gradient_clip: float = 5.0
+    """Longest gradient of a group of variables (global norm); 0 leaves gradients as they are."""
+    early_stopping: int = 0
+    """Epochs without a better validation MAP after which a run ends; 0 never ends it early."""
+    precision: str = field(default="float32", metadata={"choices": PRECISIONS})
+    """What the hashers compute in within training steps; everything saved is float32."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +250,17 @@ class Config:
                 "`training.label_epochs` and at least one of `training.separate_epochs` and "
                 "`training.joint_epochs` must be positive"
             )
+        _check(
+            self.training.warmup_epochs < self._hasher_epochs(),
+            "`training.warmup_epochs` must be less than the epochs of the hashers",
+            self.training.warmup_epochs,
+        )
+        _check(
+            (self.training.weight_decay > 0) == (self.training.optimizer == "adamw"),
+            "`training.weight_decay` must be positive with `training.optimizer` = adamw, "
+            "and 0 without",
+            self.training.weight_decay,
+        )
 
     def _hasher_epochs(self) -> int:
         return self.training.separate_epochs + self.training.joint_epochs

@@ -180,6 +180,7 @@ class Recording(UDSPH):
 def test_term_of_weight_zero_is_not_logged_and_does_not_change_the_update(term, make_model, batch):
     settings = dict.fromkeys(TERMS, 0.5) | {"gradient_penalty": 0.0}
     model = make_model(LossConfig(**settings), kind=Recording)
+    model.compile()
     logs, off = model.step(LossConfig(**settings | {term: 0.0}), None, batch)
     assert term not in logs
     assert set(TERMS) - {term} <= logs.keys()

@@ -2,6 +2,7 @@
 
 from udsph_tf.evaluation.average_precision import average_precision, stable_average_precision
 from udsph_tf.evaluation.bootstrap import bootstrap_mean_interval
+from udsph_tf.evaluation.code_statistics import bit_balance, bit_correlation
 from udsph_tf.evaluation.counts import DistanceCounts, count_by_distance
 from udsph_tf.evaluation.curves import (
     RadiusCurve,
@@ -33,6 +34,8 @@ __all__ = [
     "DistanceCounts",
     "RadiusCurve",
     "average_precision",
+    "bit_balance",
+    "bit_correlation",
     "bootstrap_mean_interval",
     "count_by_distance",
     "counterpart_distances",

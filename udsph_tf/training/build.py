@@ -13,6 +13,7 @@ from udsph_tf.networks.label_net import label_net
 from udsph_tf.networks.small_cnn import small_cnn
 from udsph_tf.networks.text_bodies import minilm, wordpiece
 from udsph_tf.networks.text_hasher import text_hasher
+from udsph_tf.training.schedules import learning_rate_schedule
 from udsph_tf.training.udsph import GROUPS, UDSPH
 
 __all__ = [
@@ -103,15 +104,32 @@ def build_model(
 
 
 def build_optimizers(config: Config, hasher_steps: int, label_steps: int) -> dict:
-    """Adam with cosine decay for each group: over both hasher stages, and over the label stage."""
-    rate = config.training.learning_rate
+    """An optimizer for each group: over both hasher stages, and over the label stage.
 
-    def adam(steps, scale=1.0):
-        schedule = keras.optimizers.schedules.CosineDecay(rate * scale, max(1, steps))
-        return keras.optimizers.Adam(schedule, global_clipnorm=5.0)
+    Warm-up is for the hashers and the discriminators, each from its own first step.
+    """
+    training = config.training
+    epochs = training.separate_epochs + training.joint_epochs
 
-    steps = {group: label_steps if group == "label" else hasher_steps for group in GROUPS}
-    return {group: adam(steps[group]) for group in GROUPS}
+    def make(group):
+        is_label = group == "label"
+        schedule = learning_rate_schedule(
+            training.schedule,
+            training.learning_rate,
+            label_steps if is_label else hasher_steps,
+            0 if is_label else hasher_steps * training.warmup_epochs // epochs,
+        )
+        clip = {"global_clipnorm": training.gradient_clip or None}
+        if training.optimizer == "adamw":
+            decay = training.weight_decay
+            optimizer = keras.optimizers.AdamW(schedule, weight_decay=decay, **clip)
+        else:
+            optimizer = keras.optimizers.Adam(schedule, **clip)
+        if training.precision == "mixed_float16":
+            return keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
+
+    return {group: make(group) for group in GROUPS}
 
 
 def semantic_anchors(

@@ -10,13 +10,22 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from udsph_tf.evaluation import mean_average_precision
+from udsph_tf.codes import unpack
+from udsph_tf.evaluation import bit_balance, bit_correlation, mean_average_precision
 from udsph_tf.files import write_text, writing
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.material import Material
 from udsph_tf.training.run_folder import RunFolder
 
-__all__ = ["AfterEpoch", "State", "Validation", "check_finite", "load_state", "save_state"]
+__all__ = [
+    "AfterEpoch",
+    "State",
+    "StopNotFinite",
+    "Validation",
+    "check_finite",
+    "load_state",
+    "save_state",
+]
 
 
 @dataclass
@@ -27,6 +36,16 @@ class State:
     best_epoch: int = 0
     best_score: float = -1.0
     history: list = field(default_factory=list)
+
+    def is_exhausted(self, patience: int) -> bool:
+        """Have `patience` epochs gone by without a better score? Never with a patience of 0.
+
+        Example:
+            >>> state = State(epoch=7, best_epoch=4)
+            >>> state.is_exhausted(3), state.is_exhausted(4), state.is_exhausted(0)
+            (True, False, False)
+        """
+        return 0 < patience <= self.epoch - self.best_epoch
 
 
 class Validation:
@@ -49,25 +68,32 @@ class Validation:
         self._database = database
 
     def __call__(self) -> dict[str, float]:
-        """`image_to_text`, `text_to_image`, each in [0, 1]."""
+        """Of the validation items, all in [0, 1]: the scores `image_to_text`, `text_to_image`;
+        `image_bit_balance`, `image_bit_correlation` of their codes, and the same for `text`."""
         labels = self._material.pairs.labels
-        image, text = self._material.image, self._material.text
-        query = labels[self._queries], labels[self._database]
+        asked, found = (
+            {
+                "image": self._image.packed(self._material.image.take(rows)),
+                "text": self._text.packed(self._material.text.take(rows)),
+            }
+            for rows in (self._queries, self._database)
+        )
 
-        def score(asked, coder, found, other):
+        def score(query, database):
             return float(
                 mean_average_precision(
-                    coder.packed(asked.take(self._queries)),
-                    query[0],
-                    other.packed(found.take(self._database)),
-                    query[1],
+                    asked[query], labels[self._queries], found[database], labels[self._database]
                 )
             )
 
-        return {
-            "image_to_text": score(image, self._image, text, self._text),
-            "text_to_image": score(text, self._text, image, self._image),
+        values = {
+            "image_to_text": score("image", "text"),
+            "text_to_image": score("text", "image"),
         }
+        for modality, packed in asked.items():
+            values[f"{modality}_bit_balance"] = bit_balance(unpack(packed))
+            values[f"{modality}_bit_correlation"] = bit_correlation(unpack(packed))
+        return values
 
 
 class AfterEpoch(keras.callbacks.Callback):
@@ -79,14 +105,21 @@ class AfterEpoch(keras.callbacks.Callback):
         validation: what scores an epoch.
         stage: the stage's name, for the report.
         total_epochs: epochs of all hasher stages together.
+        patience: epochs without a better score after which training stops; 0 never stops it.
     """
 
     def __init__(
-        self, run: RunFolder, state: State, validation: Validation, stage: str, total_epochs: int
+        self,
+        run: RunFolder,
+        state: State,
+        validation: Validation,
+        stage: str,
+        total_epochs: int,
+        patience: int = 0,
     ):
         super().__init__()
         self._run, self._state, self._validation = run, state, validation
-        self._stage, self._total = stage, total_epochs
+        self._stage, self._total, self._patience = stage, total_epochs, patience
         self._bar, self._started = None, 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -102,16 +135,19 @@ class AfterEpoch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._bar.update()
         # At once: a step later every term is infected, and none tells where it began.
-        if not math.isfinite(logs["loss"]):
-            self._check_finite(logs)
+        check_finite(
+            logs,
+            f"in epoch {self._state.epoch + 1}, step {batch + 1}",
+            f"The last good state is kept in {self._run.path}; ",
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         self._bar.close()
         logs = {name: float(value) for name, value in logs.items()}
-        self._check_finite(logs)
+        logs["learning_rate"] = float(self.model.image_optimizer.learning_rate)
         trained = time.monotonic() - self._started
         scores = self._validation()
-        score = sum(scores.values()) / 2
+        score = (scores["image_to_text"] + scores["text_to_image"]) / 2
         state, epoch = self._state, epoch + 1
         if score > state.best_score:
             state.best_epoch, state.best_score = epoch, score
@@ -127,12 +163,29 @@ class AfterEpoch(keras.callbacks.Callback):
             f"text->image {scores['text_to_image']:.4f}  {trained:.1f} s{mark}",
             file=sys.stderr,
         )
+        if state.is_exhausted(self._patience):
+            tqdm.write(
+                f"no better validation MAP in {self._patience} epochs: stopped", file=sys.stderr
+            )
+            self.model.stop_training = True
 
-    def _check_finite(self, logs):
-        epoch = self._state.epoch + 1
-        check_finite(
-            logs, f"in epoch {epoch}", f"The last good state is kept in {self._run.path}; "
-        )
+
+class StopNotFinite(keras.callbacks.Callback):
+    """Stop at the first step whose loss has left the numbers.
+
+    Args:
+        when: where in the run, for the message.
+    """
+
+    def __init__(self, when: str):
+        super().__init__()
+        self._when, self._epoch = when, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        check_finite(logs, f"{self._when}, epoch {self._epoch}, step {batch + 1}")
 
 
 def check_finite(logs: dict, when: str, kept: str = "") -> None:
@@ -156,7 +209,17 @@ def check_finite(logs: dict, when: str, kept: str = "") -> None:
 
 
 def save_state(model: keras.Model, run: RunFolder, state: State) -> None:
-    """Write the weights of this epoch, then the state that names them, then drop older weights."""
+    """Write the weights of this epoch, then the state that names them, then drop older weights.
+
+    Raises:
+        FloatingPointError: a weight is infinite or NaN; nothing is written.
+    """
+    wrong = [each.path for each in model.weights if not np.isfinite(each.numpy()).all()]
+    if wrong:
+        raise FloatingPointError(
+            f"Not finite after epoch {state.epoch}: the weights {', '.join(wrong)}. The last good "
+            f"state is kept in {run.path}; Lower training.learning_rate"
+        )
     with writing(run.checkpoint(state.epoch)) as temporary:
         model.save_weights(temporary)
     lines = [json.dumps(line) + "\n" for line in state.history]

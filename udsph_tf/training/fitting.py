@@ -19,11 +19,12 @@ from udsph_tf.training.build import build_model, build_optimizers, semantic_anch
 from udsph_tf.training.callbacks import (
     AfterEpoch,
     State,
+    StopNotFinite,
     Validation,
-    check_finite,
     load_state,
     save_state,
 )
+from udsph_tf.training.logs import TensorBoardLog
 from udsph_tf.training.material import Material, prepare
 from udsph_tf.training.run_folder import RunFolder
 
@@ -52,7 +53,7 @@ def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = Fa
 
     Raises:
         FileExistsError: `out` holds a run and `resume` is not given.
-        FloatingPointError: a loss term is infinite or NaN; the last good state is kept.
+        FloatingPointError: a loss term or a weight is infinite or NaN; the last good state is kept.
         ValueError: the data or the configuration does not fit.
     """
     run = RunFolder(Path(out))
@@ -80,7 +81,7 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
     steps = steps_per_epoch(len(rows), batch_size)
     total = training.separate_epochs + training.joint_epochs
     optimizers = build_optimizers(config, steps * total, _LABEL_STEPS * training.label_epochs)
-    model.compile(optimizers, stage="label")
+    model.compile(optimizers, stage="label", precision=training.precision)
     state = load_state(model, run)
     if state is None:
         _adapt_to_inputs(config, model, material, rows)
@@ -90,11 +91,12 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
     else:
         _LOG.info("Going on after epoch %d", state.epoch)
     validation = Validation(model, material, training.validation_database, training.seed)
+    log = TensorBoardLog(run, state.history)
     ends = {"separate": training.separate_epochs, "joint": total}
     for stage, end in ends.items():
         # Before the check, so that a run that is over is saved with the stage it ended in.
-        model.compile(optimizers, stage=stage)
-        if state.epoch >= end:
+        model.compile(optimizers, stage=stage, precision=training.precision)
+        if state.epoch >= end or state.is_exhausted(training.early_stopping):
             continue
         model.fit(
             pair_batches(
@@ -110,7 +112,10 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
             epochs=end,
             shuffle=False,  # the batches are shuffled already
             verbose=0,
-            callbacks=[AfterEpoch(run, state, validation, stage, total)],
+            callbacks=[
+                AfterEpoch(run, state, validation, stage, total, training.early_stopping),
+                log,
+            ],
         )
     model.load_weights(run.checkpoint(state.best_epoch))
     return model
@@ -145,8 +150,8 @@ def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) ->
         epochs=training.label_epochs,
         shuffle=False,
         verbose=0,
+        callbacks=[StopNotFinite("in the label net's stage")],
     ).history
-    check_finite({name: values[-1] for name, values in logs.items()}, "in the label net's stage")
     _LOG.info("Label net: %d label sets, loss %.4f", len(anchors), logs["loss"][-1])
 
 

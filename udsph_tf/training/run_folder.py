@@ -25,7 +25,7 @@ class RunFolder:
     """Paths of a run, and its finished parts.
 
     `config.toml` (resolved), `versions.json`, `split.json`, `problems.json`, `vocabulary.txt`,
-    `labels.json`, `history.jsonl`, `state.json` with `checkpoints/`, and at the end
+    `labels.json`, `history.jsonl`, `tensorboard/`, `state.json` with `checkpoints/`, and at the end
     `model.keras`, `image_encoder.keras`, `text_encoder.keras` and `run.json`.
     """
 
@@ -42,6 +42,10 @@ class RunFolder:
     @property
     def history(self) -> Path:
         return self.path / "history.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
 
     @property
     def state(self) -> Path:

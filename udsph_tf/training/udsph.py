@@ -7,16 +7,19 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from udsph_tf.config import Config, LossConfig, override
+from udsph_tf.config import PRECISIONS, Config, LossConfig, override
 from udsph_tf.losses import adversarial, discrimination
 from udsph_tf.networks.cross_modal_attention import CrossModalAttention
 from udsph_tf.networks.discriminator import discriminator
+from udsph_tf.training.precision import InHalf, scale_gradient, widen
+from udsph_tf.training.replicas import gather, reduce_gradients
 from udsph_tf.training.terms import TERMS, hasher_terms, label_net_terms, total
 
 __all__ = ["GROUPS", "STAGES", "UDSPH"]
 
 STAGES = ("label", "separate", "joint")
 GROUPS = ("image", "text", "label", "image_discriminator", "text_discriminator")
+_HASHERS = ("image", "text")
 
 
 @keras.saving.register_keras_serializable(package="udsph_tf")
@@ -30,7 +33,9 @@ class UDSPH(keras.Model):
     * `"joint"`: the two hashers with every term, and their discriminators.
 
     In the last two a batch is `({"image": inputs, "text": inputs}, labels)` and the label net is
-    fixed. Each group of variables (`GROUPS`) has an optimizer of its own.
+    fixed. Each group of variables (`GROUPS`) has an optimizer of its own. Built, with its
+    optimizers, in the scope of a `tf.distribute.MirroredStrategy`, a step over several replicas is
+    the step of one device: every term sees the whole batch.
 
     Args:
         image_hasher: functional model to a dict with `features`, `hash`, `label_logits`, `regions`.
@@ -82,22 +87,35 @@ class UDSPH(keras.Model):
         )
         self.seed_generator = keras.random.SeedGenerator()
         self.stage = "joint"
+        self.precision = "float32"
         self._trackers = {}
         self.built = True
 
-    def compile(self, optimizers: Mapping | None = None, stage: str = "joint", **kwargs):
+    def compile(
+        self,
+        optimizers: Mapping | None = None,
+        stage: str = "joint",
+        precision: str = "float32",
+        **kwargs,
+    ):
         """Set the stage and the optimizers.
 
         Args:
             optimizers: a `keras.optimizers.Optimizer` for each of `GROUPS`; Adam where left out.
             stage: one of `STAGES`.
+            precision: what the hashers compute in within training steps: one of `PRECISIONS`.
+                `"mixed_float16"` needs a `keras.optimizers.LossScaleOptimizer` for each group.
             **kwargs: of `keras.Model.compile`, except `optimizer`, `loss` and `metrics`.
 
         Raises:
-            ValueError: an unknown stage or group.
+            ValueError: an unknown stage, precision or group.
         """
         if stage not in STAGES:
             raise ValueError(f"`stage` must be one of {STAGES}. Received: stage={stage!r}")
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"`precision` must be one of {PRECISIONS}. Received: precision={precision!r}"
+            )
         optimizers = dict(optimizers or {})
         unknown = set(optimizers) - set(GROUPS)
         if unknown:
@@ -105,17 +123,16 @@ class UDSPH(keras.Model):
         # Without `optimizer=None` Keras would make an RMSprop that nothing uses.
         super().compile(optimizer=None, **{"jit_compile": False, **kwargs})
         self.stage = stage
-        for group in GROUPS:
-            optimizer = optimizers.get(group) or keras.optimizers.Adam(1e-3)
-            if not optimizer.built:
-                optimizer.build(self.group_variables(group))
-            setattr(self, f"{group}_optimizer", optimizer)
+        self.precision = precision
+        self._in_half = InHalf([self.image_hasher, self.text_hasher], precision)
         # Made here, since a step that makes a variable is traced twice, which takes seconds.
         names = [term for term in TERMS if getattr(self.loss_config, term)]
         if "adversarial" in names:
             sides = ("image_discriminator", "text_discriminator")
             names += [side + suffix for side in sides for suffix in ("", "_accuracy")]
-        self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *names)}
+        with self.distribute_strategy.scope():
+            self._set_optimizers(optimizers)
+            self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *names)}
 
     def group_variables(self, group: str) -> list:
         """The trainable variables that the optimizer of `group` moves."""
@@ -133,14 +150,16 @@ class UDSPH(keras.Model):
             group: keras.saving.serialize_keras_object(getattr(self, f"{group}_optimizer"))
             for group in GROUPS
         }
-        return {"optimizers": optimizers, "stage": self.stage}
+        return {"optimizers": optimizers, "stage": self.stage, "precision": self.precision}
 
     def compile_from_config(self, config):
         optimizers = {
             group: keras.saving.deserialize_keras_object(each)
             for group, each in config["optimizers"].items()
         }
-        self.compile(optimizers=optimizers, stage=config["stage"])
+        # Models saved by 0.1 say nothing of precision.
+        precision = config.get("precision", "float32")
+        self.compile(optimizers=optimizers, stage=config["stage"], precision=precision)
 
     def save_own_variables(self, store):
         # Keras leaves random generators out of its files. Without their states a resumed run
@@ -197,14 +216,13 @@ class UDSPH(keras.Model):
         if self.stage == "label":
             return self._label_step(data)
         inputs, labels = data
-        labels = ops.cast(labels, "float32")
+        labels = gather(ops.cast(labels, "float32"))
         joint = self.stage == "joint"
         label = self.label_net(labels, training=False)
         image_variables = self.group_variables("image")
         text_variables = self.group_variables("text")
         with tf.GradientTape() as tape:
-            image = self.image_hasher(_only(inputs["image"]), training=True)
-            text = self.text_hasher(_only(inputs["text"]), training=True)
+            image, text = self._train_outputs("image", inputs), self._train_outputs("text", inputs)
             terms = self.compute_terms(image, text, label, labels, joint)
             loss = total(terms, self.loss_config)
         gradients = tape.gradient(loss, [image_variables, text_variables])
@@ -220,9 +238,9 @@ class UDSPH(keras.Model):
         if self.stage == "label":
             return self._track(self._label_terms(_first(data), training=False))
         inputs, labels = data
-        labels = ops.cast(labels, "float32")
-        image = self.image_hasher(_only(inputs["image"]), training=False)
-        text = self.text_hasher(_only(inputs["text"]), training=False)
+        labels = gather(ops.cast(labels, "float32"))
+        image = gather(self.image_hasher(_only(inputs["image"]), training=False))
+        text = gather(self.text_hasher(_only(inputs["text"]), training=False))
         label = self.label_net(labels, training=False)
         terms = self.compute_terms(image, text, label, labels, self.stage == "joint")
         return self._track({"loss": total(terms, self.loss_config), **terms})
@@ -255,15 +273,31 @@ class UDSPH(keras.Model):
                 config[name] = keras.saving.deserialize_keras_object(value)
         return cls(**config)
 
+    def _set_optimizers(self, optimizers):
+        for group in GROUPS:
+            optimizer = optimizers.get(group) or keras.optimizers.Adam(1e-3)
+            if not optimizer.built:
+                optimizer.build(self.group_variables(group))
+            setattr(self, f"{group}_optimizer", optimizer)
+
+    def _train_outputs(self, modality, inputs):
+        """A hasher's outputs for the items of all replicas, in float32."""
+        hasher = getattr(self, f"{modality}_hasher")
+        with self._in_half:
+            outputs = hasher(_only(inputs[modality]), training=True)
+        optimizer = getattr(self, f"{modality}_optimizer")
+        return gather(scale_gradient(widen(outputs), optimizer))
+
     def _label_step(self, data):
         variables = self.group_variables("label")
         with tf.GradientTape() as tape:
             terms = self._label_terms(_first(data), training=True)
-        self._apply("label", tape.gradient(terms["loss"], variables), variables)
+            loss = self.label_optimizer.scale_loss(terms["loss"])
+        self._apply("label", tape.gradient(loss, variables), variables)
         return self._track(terms)
 
     def _label_terms(self, labels, training):
-        labels = ops.cast(labels, "float32")
+        labels = gather(ops.cast(labels, "float32"))
         batch = self.label_net(labels, training=training)
         anchors = self.label_net(ops.convert_to_tensor(self.anchors), training=training)
         anchors = {**anchors, "labels": self.anchors}
@@ -280,7 +314,8 @@ class UDSPH(keras.Model):
             if self.loss_config.gradient_penalty:
                 penalty = _gradient_penalty(network, label_features, features, self.seed_generator)
                 loss = loss + self.loss_config.gradient_penalty * penalty
-        self._apply(f"{name}_discriminator", tape.gradient(loss, variables), variables)
+            scaled = getattr(self, f"{name}_discriminator_optimizer").scale_loss(loss)
+        self._apply(f"{name}_discriminator", tape.gradient(scaled, variables), variables)
         right = ops.cast(real > 0, "float32") + ops.cast(fake <= 0, "float32")
         return {
             f"{name}_discriminator": loss,
@@ -293,6 +328,8 @@ class UDSPH(keras.Model):
             ops.zeros_like(variable) if gradient is None else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
+        # A replica runs a hasher over its own items; the label net and the discriminators over all.
+        gradients = reduce_gradients(gradients, "sum" if group in _HASHERS else "mean")
         getattr(self, f"{group}_optimizer").apply(gradients, variables)
 
     def _track(self, logs):
@@ -302,6 +339,11 @@ class UDSPH(keras.Model):
             self._trackers[name].update_state(value)
         # Not of all trackers: those of training say nothing of an evaluation.
         return {name: self._trackers[name].result() for name in logs}
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Everything is built already. Under a strategy Keras would read a batch to find that out,
+        # and fail on one that does not divide evenly.
+        pass
 
     def _random_states(self):
         weights = {id(variable) for variable in self.weights}
