@@ -39,6 +39,7 @@ PUBLIC = {
         "write_split",
     ],
     "udsph_tf.evaluation": [
+        "AttendedPair",
         "DistanceCounts",
         "RadiusCurve",
         "average_precision",
@@ -53,6 +54,7 @@ PUBLIC = {
         "mean_average_precision",
         "mean_of_defined",
         "ndcg_at_k",
+        "plot_attention",
         "plot_precision_at_k",
         "plot_precision_by_radius",
         "plot_precision_recall",
@@ -122,6 +124,7 @@ PUBLIC = {
     "udsph_tf.training": [
         "RunFolder",
         "UDSPH",
+        "attend",
         "evaluate",
         "fit",
     ],
