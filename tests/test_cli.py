@@ -24,7 +24,7 @@ from udsph_tf.data import CATALOGUE
 from udsph_tf.evaluation import format_table
 from udsph_tf.search import Item, open_index, write_index
 
-COMMANDS = ("fit", "evaluate", "export", "index", "search", "datasets")
+COMMANDS = ("fit", "evaluate", "attend", "export", "index", "search", "datasets")
 
 MANY_COMMANDS = """
 import contextlib, io, json, resource, sys, traceback
@@ -115,6 +115,60 @@ WRONG_USE = {
     "index of other data": (
         ["index", "--artefacts", "{export}", "--run", "{moved}", "--out", "{new}"],
         "The split was made of other data (of `manifest`",
+    ),
+    "attention of nothing": (
+        ["attend", "--run", "{joint}", "--out", "{new}.png"],
+        "Give either --item ID, or --image FILE and --text WORDS",
+    ),
+    "attention of a picture without text": (
+        ["attend", "--run", "{joint}", "--image", "{picture}", "--out", "{new}.png"],
+        "Give either --item ID, or --image FILE and --text WORDS",
+    ),
+    "attention of two things": (
+        ["attend", "--run", "{joint}", "--item", "000", "--text", "red", "--out", "{new}.png"],
+        "Give either --item ID, or --image FILE and --text WORDS",
+    ),
+    "attention to no text": (
+        ["attend", "--run", "{joint}", "--image", "{picture}", "--text", " ", "--out", "{new}.png"],
+        "The text is empty; give at least one word",
+    ),
+    "attention to unknown words": (
+        [
+            "attend",
+            "--run",
+            "{joint}",
+            "--image",
+            "{picture}",
+            "--text",
+            "裙",
+            "--out",
+            "{new}.png",
+        ],
+        "The model knows no word of the text '裙'",
+    ),
+    "attention to an absent picture": (
+        ["attend", "--run", "{joint}", "--image", "{new}", "--text", "red", "--out", "{new}.png"],
+        "new: the file does not exist",
+    ),
+    "attention to a file that is no picture": (
+        ["attend", "--run", "{joint}", "--image", "{file}", "--text", "red", "--out", "{new}.png"],
+        "file: not an image in a known format",
+    ),
+    "attention of an unknown item": (
+        ["attend", "--run", "{joint}", "--item", "000", "0001", "--out", "{new}.png"],
+        "The run has no item `0001`. Did you mean `001`?",
+    ),
+    "attention drawn into a file that is no PNG": (
+        ["attend", "--run", "{joint}", "--item", "000", "--out", "{new}.jpg"],
+        '`path` must end in ".png"',
+    ),
+    "attention that was never trained": (
+        ["attend", "--run", "{local_free}", "--item", "000", "--out", "{new}.png"],
+        "was never trained: its `loss.local` is 0",
+    ),
+    "attention of an unfinished run": (
+        ["attend", "--run", "{unfinished}", "--item", "000", "--out", "{new}.png"],
+        "has not ended. Go on with it",
     ),
     "export of an unfinished run": (
         ["export", "--run", "{unfinished}", "--out", "{new}"],
@@ -226,6 +280,11 @@ UNWRITABLE = {
         None,
         "{file}",
     ),
+    "attention below a file": (
+        ["attend", "--run", "{joint}", "--item", "000", "--out", "{file}/a.png"],
+        None,
+        "File exists",
+    ),
     "export below a file": (["export", "--run", "{run}", "--out", "{file}/x"], None, "{file}"),
     "index below a file": (
         ["index", "--artefacts", "{export}", "--run", "{run}", "--out", "{file}/x"],
@@ -317,6 +376,15 @@ def paths(tiny_run, tiny_export, tiny_index, tiny_cache, drawn_collection, tmp_p
     moved = shutil.copytree(tiny_run.path, scratch / "moved")
     config = override(load_config(moved / "config.toml"), {"data": {"root": str(changed)}})
     (moved / "config.toml").write_text(to_toml(config), encoding="utf-8")
+    # Whichever epoch was the best, its attention is taken for trained.
+    joint = shutil.copytree(tiny_run.path, scratch / "joint")
+    finished = json.loads((joint / "run.json").read_text())
+    training = tiny_run.config().training
+    last = training.separate_epochs + training.joint_epochs
+    (joint / "run.json").write_text(json.dumps({**finished, "best_epoch": last}))
+    local_free = shutil.copytree(joint, scratch / "local_free")
+    config = override(load_config(joint / "config.toml"), {"loss": {"local": 0.0}})
+    (local_free / "config.toml").write_text(to_toml(config), encoding="utf-8")
     return {
         "run": tiny_run.path,
         "export": tiny_export,
@@ -325,9 +393,19 @@ def paths(tiny_run, tiny_export, tiny_index, tiny_cache, drawn_collection, tmp_p
         "collection": drawn_collection,
         "scratch": scratch,
         "new": scratch / "new",
+        "picture": drawn_collection / "000.jpg",
         **{
             name: scratch / name
-            for name in ("file", "full", "unfinished", "damaged", "foreign", "moved")
+            for name in (
+                "file",
+                "full",
+                "unfinished",
+                "damaged",
+                "foreign",
+                "moved",
+                "joint",
+                "local_free",
+            )
         },
     }
 
@@ -389,10 +467,17 @@ def run_chain(paths, folder):
     made = ["--artefacts", export, "--index", index]
     sheets = {name: ["--sheet", str(folder / f"{name}.png")] for name in ("words", "picture")}
     picture = ["--image", str(paths["collection"] / "000.jpg"), "--find", "texts"]
+    attend = ["attend", "--run", str(paths["joint"])]
     steps = {
         "evaluate": ["evaluate", "--run", run, *cache, "--json"],
         "export": ["export", "--run", run, "--out", export, "--items", "3", "--json"],
         "index": ["index", "--artefacts", export, "--run", run, "--out", index, "--json"],
+        "attend": [*attend, "--item", "000", "001", "--out", str(folder / "maps" / "items.png")],
+        "attend --json": [
+            *attend,
+            *picture[:2],
+            *("--text", "a RED-circle", "--out", str(folder / "pair.png"), "--json"),
+        ],
         "words": ["search", "a red circle", *made, "-k", "4", *sheets["words"]],
         "picture": ["search", *picture, *made, *sheets["picture"], "--json"],
     }
@@ -432,6 +517,34 @@ def test_evaluate_prints_what_it_writes(chain):
     assert said["counts"] == {"train": 68, "database": 68, "query": 8}
     assert format_table(said["directions"])
     assert {path.suffix for path in (run / "plots").iterdir()} == {".png"}
+
+
+def test_attend_prints_words_with_their_agreement_and_draws_them(chain):
+    code, out, err = chain["attend"]
+    assert code == 0, err
+    lines = out.splitlines()
+    picture = chain["folder"] / "maps" / "items.png"
+    assert [line for line in lines if not line.startswith("  ")] == [
+        "000: a red circle",
+        "001: a green circle",
+        f"Picture {picture}",
+    ]
+    assert [line.split()[1] for line in lines[1:4]] == ["a", "red", "circle"]
+    assert all(-1 <= float(line.split()[0]) <= 1 for line in lines[1:4])
+    with Image.open(picture) as drawn:
+        assert drawn.format == "PNG"
+
+
+def test_attend_json_has_the_weights_of_every_whole_word(chain):
+    said = checked_json(chain["attend --json"])
+    assert said["out"] == str(chain["folder"] / "pair.png")
+    (pair,) = said["pairs"]
+    assert pair["title"] == "a RED-circle"
+    assert [each["word"] for each in pair["words"]] == ["a", "RED-circle"]
+    for each in pair["words"]:
+        weights = np.array(each["weights"])
+        assert weights.shape == (2, 2)
+        assert weights.sum() == pytest.approx(1, abs=1e-4)
 
 
 def test_export_prints_its_verification(chain):
@@ -503,7 +616,7 @@ def test_a_full_disk_leaves_nothing_half_written(answers, paths):
 
 
 def test_wrong_use_leaves_nothing(answers, paths):
-    assert not paths["new"].exists()
+    assert not list(paths["scratch"].glob("new*"))
     assert not [path for path in paths["scratch"].iterdir() if path.name.startswith(".")]
     assert (paths["run"] / "model.keras").is_file()
 

@@ -39,6 +39,7 @@ PUBLIC = {
         "write_split",
     ],
     "udsph_tf.evaluation": [
+        "AttendedPair",
         "DistanceCounts",
         "RadiusCurve",
         "average_precision",
@@ -56,6 +57,7 @@ PUBLIC = {
         "mean_of_defined",
         "ndcg_at_k",
         "own_item_recall",
+        "plot_attention",
         "plot_precision_at_k",
         "plot_precision_by_radius",
         "plot_precision_recall",
@@ -126,6 +128,7 @@ PUBLIC = {
     "udsph_tf.training": [
         "RunFolder",
         "UDSPH",
+        "attend",
         "evaluate",
         "fit",
     ],

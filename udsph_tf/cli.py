@@ -141,6 +141,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     _cache_flag(evaluate)
 
+    attend = _command(
+        subcommands,
+        "attend",
+        commands.attend,
+        "draw what each word of a text looks at in a picture",
+        "udsph attend --run runs/fashion --item 15970 39386 --out attention.png",
+    )
+    attend.add_argument("--run", required=True, metavar="DIR", help="a finished run folder")
+    attend.add_argument("--item", nargs="+", metavar="ID", help="items of the run's data")
+    attend.add_argument("--image", metavar="FILE", help="a picture, with --text instead of --item")
+    attend.add_argument("--text", metavar="WORDS", help="the text that belongs to --image")
+    attend.add_argument("--out", required=True, metavar="FILE.png", help="the picture to draw")
+
     export = _command(
         subcommands,
         "export",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from udsph_tf.config import Config, load_config, nearest, override
 
-__all__ = ["datasets", "evaluate", "export", "fit", "index", "search"]
+__all__ = ["attend", "datasets", "evaluate", "export", "fit", "index", "search"]
 
 
 def fit(args: argparse.Namespace) -> None:
@@ -50,6 +50,35 @@ def evaluate(args: argparse.Namespace) -> None:
     for num_bits, directions in lengths.items():
         print(f"\n{num_bits} bits")
         print(format_table(directions))
+
+
+def attend(args: argparse.Namespace) -> None:
+    """Draw what each word looks at."""
+    from udsph_tf.evaluation import plot_attention
+    from udsph_tf.search.plain_text import one_line
+    from udsph_tf.training import RunFolder, attend
+    from udsph_tf.training.attending import items_of_run
+
+    given = (args.item is not None, args.image is not None, args.text is not None)
+    if given not in ((True, False, False), (False, True, True)):
+        raise ValueError("Give either --item ID, or --image FILE and --text WORDS")
+    run_folder = RunFolder(Path(args.run))
+    if args.item:
+        items = items_of_run(run_folder, args.item)
+        titles = [f"{item}: {text}" for item, text in zip(items.ids, items.texts, strict=True)]
+        pairs = attend(run_folder, items.images, items.texts, titles)
+    else:
+        pairs = attend(run_folder, [args.image], [args.text], [one_line(args.text)])
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    plot_attention(pairs, args.out)
+    if args.json:
+        _print_json({"out": args.out, "pairs": [_attention_as_json(each) for each in pairs]})
+        return
+    for each in pairs:
+        print(one_line(each.title))
+        for word, agreement in zip(each.words, each.agreement, strict=True):
+            print(f"  {agreement:z5.2f}  {one_line(word)}")
+    print(f"Picture {args.out}")
 
 
 def export(args: argparse.Namespace) -> None:
@@ -169,6 +198,17 @@ def _config(args) -> Config:
         if value is not None:
             tables.setdefault(section, {})[name] = value
     return override(config, tables)
+
+
+def _attention_as_json(pair) -> dict:
+    words = zip(pair.words, pair.agreement.tolist(), pair.weights.tolist(), strict=True)
+    return {
+        "title": pair.title,
+        "words": [
+            {"word": word, "agreement": agreement, "weights": weights}
+            for word, agreement, weights in words
+        ],
+    }
 
 
 def _pairs_to_index(args):

@@ -40,6 +40,7 @@ LOCAL_FORMS = ("hinge", "likelihood")
 SCHEDULES = ("constant", "cosine", "linear")
 OPTIMIZERS = ("adam", "adamw")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+_LISTED_NAMES = 20
 _POSITIVE = (
     "text.vocabulary_size",
     "text.embedding_dim",
@@ -337,7 +338,7 @@ def to_toml(config: Config) -> str:
 
 
 def nearest(name: str, names) -> str:
-    """` Did you mean ...?`, or the list of valid names where none is near.
+    """` Did you mean ...?`, or the valid names (the first of many) where none is near.
 
     Example:
         >>> nearest("fashoin", ["fashion", "openmoji"])
@@ -347,7 +348,9 @@ def nearest(name: str, names) -> str:
     matches = difflib.get_close_matches(name, names, n=1)
     if matches:
         return f" Did you mean `{matches[0]}`?"
-    return " Valid names: " + ", ".join(f"`{each}`" for each in names)
+    listed = ", ".join(f"`{each}`" for each in names[:_LISTED_NAMES])
+    more = len(names) - _LISTED_NAMES
+    return f" Valid names: {listed}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _convert(name: str, value: Any, to: type) -> Any:

@@ -208,6 +208,45 @@ def test_known_needs_one_piece_beside_the_special_ones(tokenizer, bert):
     assert bert.known(texts).tolist() == [True, True, False, False, False]
 
 
+# --- Whole words ---
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("red shoes", [("red", [0]), ("shoes", [1, 2])]),
+        ("  RÉD\t\nShoes ", [("RÉD", [0]), ("Shoes", [1, 2])]),
+        # Punctuation is a piece by itself, unknown here, and stays with its word.
+        ("red-dress a", [("red-dress", [0, 1, 2]), ("a", [3])]),
+        ("zebra a", [("zebra", [0]), ("a", [1])]),
+        ("衣裙 red", [("衣", [0]), ("裙", [1]), ("red", [2])]),
+        ("a\u200b \u200b red", [("a\u200b", [0]), ("red", [1])]),
+        ("", []),
+        (" \n", []),
+    ],
+)
+def test_whole_words_are_those_between_blanks_with_their_pieces(tokenizer, text, expected):
+    assert tokenizer.whole_words(text) == expected
+
+
+def test_whole_words_cut_off_by_the_tokenizer_are_missing(tokenizer, bert):
+    assert tokenizer.whole_words("shoes shoes shoes red") == [
+        ("shoes", [0, 1]),
+        ("shoes", [2, 3]),
+        ("shoes", [4]),
+    ]
+    # [CLS] and [SEP] leave three places in the middle.
+    assert bert.whole_words("red shoes a") == [("red", [1]), ("shoes", [2, 3])]
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(st.one_of(st.characters(), st.sampled_from("reds -\u0301衣")), max_size=12))
+def test_whole_words_of_any_text_take_every_piece_once(bert, text):
+    positions = [place for _, places in bert.whole_words(text) for place in places]
+    (ids,) = bert.encode([text])
+    assert positions == list(range(1, (ids > 0).sum() - 1))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

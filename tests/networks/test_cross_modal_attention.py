@@ -28,6 +28,17 @@ def lengths(values, axis):
     return np.sqrt((values**2).sum(axis=axis, keepdims=True) + 1e-8)
 
 
+def attended(queries, sources, table, temperature):
+    """Of every query: its attention over the sources, and its cosine with their weighted sum."""
+    attention, agreement = [], []
+    for number, query in enumerate(queries):
+        weights = softmax([temperature * each for each in table[:, number]])
+        seen = sum(a * source for a, source in zip(weights, sources, strict=True))
+        attention.append(weights)
+        agreement.append(query @ seen / np.linalg.norm(seen) / np.linalg.norm(query))
+    return attention, agreement
+
+
 def oracle(regions, words, mask, temperature, pooling, sharpness):
     """Equations 1 to 6 of Lee et al., pair by pair, words that are masked taken away."""
     scores = np.zeros((len(regions), len(words)))
@@ -42,11 +53,7 @@ def oracle(regions, words, mask, temperature, pooling, sharpness):
                 (text, image, relation / lengths(relation, 1)),
                 (image, text, (relation / lengths(relation, 0)).T),
             ):
-                agreement = []
-                for number, query in enumerate(queries):
-                    attention = softmax([temperature * each for each in table[:, number]])
-                    seen = sum(a * source for a, source in zip(attention, sources, strict=True))
-                    agreement.append(query @ seen / np.linalg.norm(seen) / np.linalg.norm(query))
+                _, agreement = attended(queries, sources, table, temperature)
                 if pooling == "mean":
                     both.append(sum(agreement) / len(agreement))
                 else:
@@ -99,6 +106,60 @@ def test_attention_hand_case_has_the_worked_out_value():
     regions, words = np.array([[[1, 0]]], np.float32), np.array([[[0.6, 0.8]]], np.float32)
     scores = CrossModalAttention()(regions, words, np.ones((1, 1), np.float32))
     assert float(scores[0, 0]) == pytest.approx(0.6, 1e-5)
+
+
+def test_attention_score_is_the_mean_of_both_directions():
+    # The word is the first of two regions that are at right angles. It attends to that region by
+    # e^9 / (e^9 + 1) and agrees by 1.0000; the regions see the word alone and agree by 1 and 0.
+    regions = np.array([[[1, 0], [0, 1]]], np.float32)
+    words = np.array([[[1, 0]]], np.float32)
+    scores = CrossModalAttention()(regions, words, np.ones((1, 1), np.float32))
+    assert float(scores[0, 0]) == pytest.approx((1 + (1 + 0) / 2) / 2, 1e-5)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    pairs=st.integers(1, 4),
+    regions=st.integers(1, 5),
+    words=st.integers(1, 5),
+)
+@settings(max_examples=25, deadline=None)
+def test_attention_maps_equal_the_oracle(seed, pairs, regions, words):
+    images, texts, mask = example(seed, pairs, pairs, regions, words)
+    weights, agreement = CrossModalAttention(temperature=4.0).maps(images, texts, mask)
+    expected, agreed = np.zeros((pairs, regions, words)), np.zeros((pairs, words))
+    for i, image in enumerate(images.astype(float)):
+        used = mask[i] > 0
+        if not used.any():
+            continue
+        text = texts[i][used].astype(float)
+        relation = np.array([[leaky_relu(r @ w) for w in text] for r in image])
+        rows, cosines = attended(text, image, relation / lengths(relation, 1), 4.0)
+        expected[i][:, used], agreed[i, used] = np.transpose(rows), cosines
+    np.testing.assert_allclose(weights, expected, **TOLERANCE)
+    np.testing.assert_allclose(agreement, agreed, **TOLERANCE)
+
+
+def test_attention_maps_hand_case_has_the_worked_out_values():
+    # s' is 1 and 0, so A is softmax(9, 0) = 0.999877, 0.000123; u = A, and cos(word, u) is
+    # 0.999877 / sqrt(0.999877^2 + 0.000123^2) = 1.0000. The second word is padding.
+    regions = np.array([[[1, 0], [0, 1]]], np.float32)
+    words = np.array([[[1, 0], [0, 1]]], np.float32)
+    weights, agreement = CrossModalAttention().maps(regions, words, np.array([[1, 0]]))
+    np.testing.assert_allclose(weights, [[[0.999877, 0], [0.000123, 0]]], atol=1e-6)
+    np.testing.assert_allclose(agreement, [[1, 0]], atol=1e-6)
+
+
+def test_attention_maps_weights_are_shares_of_the_words_that_are_there():
+    regions, words, mask = example(images=4)
+    weights, _ = CrossModalAttention().maps(regions, words, mask.astype(bool))
+    assert weights.shape == (4, 5, 6)
+    np.testing.assert_allclose(np.sum(weights, axis=1), mask, atol=1e-5)
+
+
+def test_attention_maps_of_images_and_texts_that_are_not_pairs_is_an_error():
+    with pytest.raises(ValueError, match="aligned pairs. Received: 3 images and 4 texts"):
+        CrossModalAttention().maps(*example())
 
 
 @pytest.mark.parametrize("pooling", ["mean", "logsumexp"])

@@ -27,6 +27,13 @@ __all__ = [
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 
+# The tokenizer reads each of these ideographs alone; blanks stand between other words.
+_IDEOGRAPHS = (
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f"
+)
+_WORD = re.compile(f"[{_IDEOGRAPHS}]|[^\\s{_IDEOGRAPHS}]+")
+
 
 def build_vocabulary(texts: Sequence[str], size: int) -> list[str]:
     """A word-piece vocabulary of at most about `size` pieces, `[PAD]` first and `[UNK]` second.
@@ -154,6 +161,32 @@ class Tokenizer(tf.Module):
         special = [0, self._unknown]
         special += [each for each in (self._first, self._last) if each is not None]
         return ~np.isin(ids, special).all(axis=1)
+
+    def whole_words(self, text: str) -> list[tuple[str, list[int]]]:
+        """The words of a text as a reader sees them, each with the positions of its token ids.
+
+        What stands between blanks is one word with its punctuation, such as "T-shirt", and a
+        Chinese character is one by itself. Words that `max_tokens` cuts off are missing; `first`
+        and `last` are not words.
+
+        Example:
+            >>> pieces = ["[PAD]", "[UNK]", "run", "##ning", "-", "a"]
+            >>> Tokenizer(pieces, 8).whole_words("a Running- x")
+            [('a', [0]), ('Running-', [1, 2, 3]), ('x', [4])]
+        """
+        found = _WORD.findall(as_bytes(text).decode())
+        if not found:
+            return []
+        lengths = self._bert.tokenize(tf.constant([word.encode() for word in found])).row_lengths()
+        start = int(self._first is not None)
+        end = self.max_tokens - int(self._last is not None)
+        words = []
+        for word, length in zip(found, lengths.numpy().tolist(), strict=True):
+            positions = list(range(start, min(start + length, end)))
+            start += length
+            if positions:
+                words.append((word, positions))
+        return words
 
 
 def as_bytes(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """Evaluation of Hamming rankings: average precision, curves, reports and plots, in pure NumPy."""
 
+from udsph_tf.evaluation.attention_maps import AttendedPair, plot_attention
 from udsph_tf.evaluation.average_precision import average_precision, stable_average_precision
 from udsph_tf.evaluation.bootstrap import bootstrap_mean_interval
 from udsph_tf.evaluation.code_statistics import bit_balance, bit_correlation
@@ -31,6 +32,7 @@ from udsph_tf.evaluation.report import (
 from udsph_tf.evaluation.results import format_table, write_results
 
 __all__ = [
+    "AttendedPair",
     "DistanceCounts",
     "RadiusCurve",
     "average_precision",
@@ -48,6 +50,7 @@ __all__ = [
     "mean_of_defined",
     "ndcg_at_k",
     "own_item_recall",
+    "plot_attention",
     "plot_precision_at_k",
     "plot_precision_by_radius",
     "plot_precision_recall",

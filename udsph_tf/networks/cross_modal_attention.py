@@ -63,12 +63,9 @@ class CrossModalAttention(keras.layers.Layer):
         """
         mask = ops.cast(word_mask, words.dtype)[None, :, None, :]
         similarity = ops.einsum("irc,jwc->ijrw", regions, words) * mask
-        relation = ops.leaky_relu(similarity, negative_slope=0.1)
+        relation = _relation(similarity)
 
-        to_regions = _softmax(self.temperature * _unit(relation, axis=3), axis=2)
-        gram = ops.einsum("irc,isc->irs", regions, regions)
-        seen = ops.einsum("ijrw,irs->ijsw", to_regions, gram)
-        agreement = _cosine(to_regions, similarity, seen, axis=2)
+        _, agreement = self._words_to_regions(similarity, relation, regions)
         by_words = self._pool(agreement, mask[:, :, 0, :])
 
         to_words = _softmax(
@@ -81,6 +78,40 @@ class CrossModalAttention(keras.layers.Layer):
 
         has_words = ops.cast(ops.max(mask, axis=(2, 3)) > 0, words.dtype)
         return (by_words + by_regions) / 2 * has_words
+
+    def maps(self, regions, words, word_mask):
+        """What each word of n aligned pairs looks at: the words' half of `call`, pair i of text i.
+
+        Args:
+            regions: (n, num_regions, local_dim), unit length.
+            words: (n, num_words, local_dim), unit length.
+            word_mask: (n, num_words), 1 for a word and 0 for padding.
+
+        Returns:
+            A_rw, (n, num_regions, num_words), in [0, 1], of sum 1 over regions; and R_w,
+            (n, num_words), in [-1, 1]. Both are 0 for padding.
+
+        Raises:
+            ValueError: there is not one text for each image.
+        """
+        if len(regions) != len(words):
+            raise ValueError(
+                "`regions` and `words` must be of aligned pairs. "
+                f"Received: {len(regions)} images and {len(words)} texts"
+            )
+        mask = ops.cast(word_mask, words.dtype)
+        # Pairs of every image with one text: the j of `call` has length 1.
+        similarity = (ops.einsum("irc,iwc->irw", regions, words) * mask[:, None, :])[:, None]
+        relation = _relation(similarity)
+        to_regions, agreement = self._words_to_regions(similarity, relation, regions)
+        return to_regions[:, 0] * mask[:, None, :], agreement[:, 0] * mask
+
+    def _words_to_regions(self, similarity, relation, regions):
+        """A_rw and R_w of pairs (i, j): (i, j, num_regions, num_words) and (i, j, num_words)."""
+        to_regions = _softmax(self.temperature * _unit(relation, axis=3), axis=2)
+        gram = ops.einsum("irc,isc->irs", regions, regions)
+        seen = ops.einsum("ijrw,irs->ijsw", to_regions, gram)
+        return to_regions, _cosine(to_regions, similarity, seen, axis=2)
 
     def _pool(self, agreement, mask):
         if self.pooling == "mean":
@@ -98,6 +129,10 @@ class CrossModalAttention(keras.layers.Layer):
             "pooling": self.pooling,
             "sharpness": self.sharpness,
         }
+
+
+def _relation(similarity):
+    return ops.leaky_relu(similarity, negative_slope=0.1)
 
 
 def _unit(values, axis):

@@ -1,8 +1,9 @@
 """Training: the model with its own step, the stages, runs and their evaluation."""
 
+from udsph_tf.training.attending import attend
 from udsph_tf.training.evaluating import evaluate
 from udsph_tf.training.fitting import fit
 from udsph_tf.training.run_folder import RunFolder
 from udsph_tf.training.udsph import UDSPH
 
-__all__ = ["UDSPH", "RunFolder", "evaluate", "fit"]
+__all__ = ["UDSPH", "RunFolder", "attend", "evaluate", "fit"]
