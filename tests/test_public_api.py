@@ -91,6 +91,7 @@ PUBLIC = {
         "CrossModalAttention",
         "attach_body",
         "code_writer",
+        "cut",
         "discriminator",
         "efficientnet_lite0",
         "hash_writer",

@@ -107,6 +107,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     fit.add_argument("--root", metavar="DIR", help="the data set's folder")
     fit.add_argument("--bits", metavar="K", help="code length, a positive multiple of 8 (64)")
     fit.add_argument("--seed", metavar="N", help="seed of training (0)")
+    fit.add_argument(
+        "--finetune",
+        choices=("image", "text", "both"),
+        help="train these frozen bodies too, after their hashers",
+    )
     fit.add_argument("--out", metavar="DIR", help="run folder (runs/<dataset>-<bits>)")
     fit.add_argument(
         "--set",

@@ -160,6 +160,7 @@ def _config(args) -> Config:
         ("data", "root"): args.root and str(Path(args.root).resolve()),
         ("network", "num_bits"): args.bits,
         ("training", "seed"): args.seed,
+        ("training", "finetune"): args.finetune,
     }
     for (section, name), value in flags.items():
         if value is not None:

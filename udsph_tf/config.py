@@ -35,6 +35,7 @@ IMAGE_BODIES = ("efficientnet_lite0", "small_cnn")
 TEXT_BODIES = ("minilm", "wordpiece")
 SIMILARITY_FORMS = ("levels", "likelihood")
 LOCAL_FORMS = ("hinge", "likelihood")
+FINETUNE = ("none", "image", "text", "both")
 _POSITIVE = (
     "text.vocabulary_size",
     "text.embedding_dim",
@@ -45,6 +46,8 @@ _POSITIVE = (
     "loss.local_items",
     "training.max_anchors",
     "training.validation_database",
+    "training.finetune_epochs",
+    "training.finetune_learning_rate",
 )
 
 
@@ -156,6 +159,13 @@ class TrainingConfig:
     """Most label sets kept as semantic anchors; above it they are sampled by frequency."""
     validation_database: int = 5000
     """Most database items that validation items are searched in after each epoch."""
+    finetune: str = field(default="none", metadata={"choices": FINETUNE})
+    """Frozen bodies that go on learning, with both hashers, after the joint stage."""
+    finetune_epochs: int = 3
+    finetune_learning_rate: float = 1e-4
+    finetune_from: str = "block5a"
+    """The first block of the image body that learns; what is below it is computed once and cached.
+    Empty: the whole body, from pixels, with `image.augment`."""
 
 
 @dataclass(frozen=True)
@@ -192,11 +202,23 @@ class Config:
         )
         for section in dataclasses.fields(self):
             _check_section(section.name, getattr(self, section.name))
+        for modality in self.finetuned():
+            if getattr(self, modality).trainable:
+                raise ValueError(
+                    f"`training.finetune` is for a frozen body, and this run's {modality} body is "
+                    f"trained from the start. Set {modality}.trainable=false and choose a body "
+                    f"with pretrained weights. Received: {self.training.finetune!r}"
+                )
         if self.training.label_epochs < 1 or self._hasher_epochs() < 1:
             raise ValueError(
                 "`training.label_epochs` and at least one of `training.separate_epochs` and "
                 "`training.joint_epochs` must be positive"
             )
+
+    def finetuned(self) -> tuple[str, ...]:
+        """The modalities whose bodies are fine-tuned: `"image"`, `"text"`, both or none."""
+        chosen = self.training.finetune
+        return tuple(each for each in ("image", "text") if chosen in (each, "both"))
 
     def _hasher_epochs(self) -> int:
         return self.training.separate_epochs + self.training.joint_epochs

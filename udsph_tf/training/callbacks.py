@@ -28,6 +28,11 @@ class State:
     best_score: float = -1.0
     history: list = field(default_factory=list)
 
+    def stage(self, epoch: int) -> str:
+        """The stage of an epoch; empty before the first."""
+        stages = {line["epoch"]: line["stage"] for line in self.history}
+        return stages.get(epoch, "")
+
 
 class Validation:
     """Tie-averaged MAP@all of validation items against a fixed sample of the database.
@@ -172,11 +177,17 @@ def save_state(model: keras.Model, run: RunFolder, state: State) -> None:
 
 
 def load_state(model: keras.Model, run: RunFolder) -> State | None:
-    """Restore the weights and optimizers of the last saved epoch; None where there is none."""
+    """Restore the weights and optimizers of the last saved epoch; None where there is none.
+
+    Weights of the stage `finetune` are left alone: they are of another model, and that one's.
+    """
     content = run.read_json("state")
     if content is None:
         return None
-    model.load_weights(run.checkpoint(content["epoch"]))
     lines = run.history.read_text(encoding="utf-8").splitlines() if run.history.is_file() else []
     history = [json.loads(line) for line in lines]
-    return State(**content, history=[line for line in history if line["epoch"] <= content["epoch"]])
+    history = [line for line in history if line["epoch"] <= content["epoch"]]
+    state = State(**content, history=history)
+    if state.stage(state.epoch) != "finetune":
+        model.load_weights(run.checkpoint(state.epoch))
+    return state

@@ -24,6 +24,7 @@ from udsph_tf.training.callbacks import (
     load_state,
     save_state,
 )
+from udsph_tf.training.finetuning import start_finetuning
 from udsph_tf.training.material import Material, prepare
 from udsph_tf.training.run_folder import RunFolder
 
@@ -62,13 +63,17 @@ def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = Fa
     started = time.monotonic()
     material = prepare(config, run, cache)
     prepared = time.monotonic()
-    model = _train(config, run, material)
+    model, material, stage = _train(config, run, material, cache)
     trained = time.monotonic()
-    _finish(run, model, material, {"prepare": prepared - started, "train": trained - prepared})
+    seconds = {"prepare": prepared - started, "train": trained - prepared}
+    _finish(run, model, material, stage, seconds)
     return run
 
 
-def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
+def _train(
+    config: Config, run: RunFolder, material: Material, cache: str | Path
+) -> tuple[keras.Model, Material, str]:
+    """The model with the weights of the best epoch, what it reads, and that epoch's stage."""
     training = config.training
     rows = material.pairs.indices("train")
     labels = material.pairs.labels[rows]
@@ -89,7 +94,17 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
         _LOG.info("Going on after epoch %d", state.epoch)
     validation = Validation(model, material, training.validation_database, training.seed)
     ends = {"separate": training.separate_epochs, "joint": total}
+    if config.finetuned():
+        ends["finetune"] = total + training.finetune_epochs
+    before = model, material
     for stage, end in ends.items():
+        if stage == "finetune":
+            model, material, optimizers = start_finetuning(
+                config, run, model, material, state, cache, steps
+            )
+            before_it = sum(line["stage"] != stage for line in state.history)
+            end = before_it + training.finetune_epochs
+            validation = Validation(model, material, training.validation_database, training.seed)
         # Before the check, so that a run that is over is saved with the stage it ended in.
         model.compile(optimizers, stage=stage)
         if state.epoch >= end:
@@ -108,10 +123,13 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
             epochs=end,
             shuffle=False,  # the batches are shuffled already
             verbose=0,
-            callbacks=[AfterEpoch(run, state, validation, stage, total)],
+            callbacks=[AfterEpoch(run, state, validation, stage, max(ends.values()))],
         )
+    best_stage = state.stage(state.best_epoch)
+    if best_stage != "finetune":
+        model, material = before
     model.load_weights(run.checkpoint(state.best_epoch))
-    return model
+    return model, material, best_stage
 
 
 def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) -> None:
@@ -134,7 +152,7 @@ def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) ->
     _LOG.info("Label net: %d label sets, loss %.4f", len(anchors), logs["loss"][-1])
 
 
-def _finish(run: RunFolder, model, material: Material, seconds: dict) -> None:
+def _finish(run: RunFolder, model, material: Material, stage: str, seconds: dict) -> None:
     parts = {
         "model": model,
         "image_encoder": material.bodies.whole_image_hasher(model.image_hasher),
@@ -148,6 +166,7 @@ def _finish(run: RunFolder, model, material: Material, seconds: dict) -> None:
         "run",
         {
             "best_epoch": state["best_epoch"],
+            "stage": stage,
             "validation_map": state["best_score"],
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},
