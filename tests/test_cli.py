@@ -71,6 +71,19 @@ WRONG_USE = {
         ["fit", "--set", "loss.locl=0", "--out", "{new}"],
         "Unknown config key `loss.locl`. Did you mean `local`?",
     ),
+    "fine-tuning a body that is trained from the start": (
+        ["fit", "--finetune", "image", "--out", "{new}"],
+        "this run's image body is trained from the start. Set image.trainable=false",
+    ),
+    "fine-tuning of nothing": (["fit", "--finetune", "labels"], "invalid choice: 'labels'"),
+    "fine-tuning from an unknown block": (
+        [
+            *("fit", "--dataset", "manifest", "--root", "{collection}", "--finetune", "image"),
+            *("--set", "image.body=small_cnn", "--set", "training.finetune_from=blok3"),
+            *("--out", "{scratch}/blockless"),
+        ],
+        "Unknown block `blok3` of small_cnn. Did you mean `block3`?",
+    ),
     "unknown section": (
         ["fit", "--set", "los.local=0", "--out", "{new}"],
         "Unknown config section `los`. Did you mean `loss`?",

@@ -169,6 +169,20 @@ def test_load_config_not_toml_raises_with_the_path(path, content):
             "`training.joint_epochs` must be positive",
         ),
         (
+            {"training": {"finetune": "pictures"}},
+            "Unknown `training.finetune`: 'pictures'. Valid names: `both`, `image`, `none`, `text`",
+        ),
+        (
+            {"training": {"finetune": "both"}, "image": {"trainable": False}},
+            "`training.finetune` is for a frozen body, and this run's text body is trained from "
+            "the start. Set text.trainable=false and choose a body with pretrained weights. "
+            "Received: 'both'",
+        ),
+        (
+            {"training": {"finetune_epochs": 0}},
+            "`training.finetune_epochs` must be positive. Received: training.finetune_epochs=0",
+        ),
+        (
             {"training": {"separate_epochs": 0, "joint_epochs": 0}},
             "`training.label_epochs` and at least one of `training.separate_epochs` and "
             "`training.joint_epochs` must be positive",
@@ -179,6 +193,14 @@ def test_override_wrong_value_raises_naming_it(tables, message):
     with pytest.raises(ValueError) as error:
         override(Config(), tables)
     assert str(error.value) == message
+
+
+def test_finetuned_names_the_modalities_whose_bodies_go_on_learning():
+    frozen = {"image": {"trainable": False}, "text": {"trainable": False}}
+    expected = {"none": (), "image": ("image",), "text": ("text",), "both": ("image", "text")}
+    for chosen, modalities in expected.items():
+        config = override(Config(), {**frozen, "training": {"finetune": chosen}})
+        assert config.finetuned() == modalities
 
 
 def test_override_strings_are_converted_to_the_type_of_the_key():

@@ -97,6 +97,7 @@ PUBLIC = {
         "CrossModalAttention",
         "attach_body",
         "code_writer",
+        "cut",
         "discriminator",
         "efficientnet_lite0",
         "hash_writer",

@@ -112,6 +112,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="lengths, such as 16,32,64: the first so many bits are good codes by themselves",
     )
     fit.add_argument("--seed", metavar="N", help="seed of training (0)")
+    fit.add_argument(
+        "--finetune",
+        choices=("image", "text", "both"),
+        help="train these frozen bodies too, after their hashers",
+    )
     fit.add_argument("--out", metavar="DIR", help="run folder (runs/<dataset>-<bits>)")
     fit.add_argument(
         "--set",

@@ -193,6 +193,7 @@ def _config(args) -> Config:
         ("loss", "nested"): args.nested,
         ("network", "num_bits"): args.bits or (args.nested and args.nested.split(",")[-1]),
         ("training", "seed"): args.seed,
+        ("training", "finetune"): args.finetune,
     }
     for (section, name), value in flags.items():
         if value is not None:

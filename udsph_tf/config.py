@@ -41,6 +41,7 @@ SCHEDULES = ("constant", "cosine", "linear")
 OPTIMIZERS = ("adam", "adamw")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _LISTED_NAMES = 20
+FINETUNE = ("none", "image", "text", "both")
 _POSITIVE = (
     "text.vocabulary_size",
     "text.embedding_dim",
@@ -51,6 +52,8 @@ _POSITIVE = (
     "loss.local_items",
     "training.max_anchors",
     "training.validation_database",
+    "training.finetune_epochs",
+    "training.finetune_learning_rate",
 )
 
 
@@ -199,6 +202,13 @@ class TrainingConfig:
     """Epochs without a better validation MAP after which a run ends; 0 never ends it early."""
     precision: str = field(default="float32", metadata={"choices": PRECISIONS})
     """What the hashers compute in within training steps; everything saved is float32."""
+    finetune: str = field(default="none", metadata={"choices": FINETUNE})
+    """Frozen bodies that go on learning, with both hashers, after the joint stage."""
+    finetune_epochs: int = 3
+    finetune_learning_rate: float = 1e-4
+    finetune_from: str = "block5a"
+    """The first block of the image body that learns; what is below it is computed once and cached.
+    Empty: the whole body, from pixels, with `image.augment`."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +256,13 @@ class Config:
                 "The last length of `loss.nested` must be `network.num_bits`. "
                 f"Received: {self.loss.nested!r} and num_bits={self.network.num_bits}"
             )
+        for modality in self.finetuned():
+            if getattr(self, modality).trainable:
+                raise ValueError(
+                    f"`training.finetune` is for a frozen body, and this run's {modality} body is "
+                    f"trained from the start. Set {modality}.trainable=false and choose a body "
+                    f"with pretrained weights. Received: {self.training.finetune!r}"
+                )
         if self.training.label_epochs < 1 or self._hasher_epochs() < 1:
             raise ValueError(
                 "`training.label_epochs` and at least one of `training.separate_epochs` and "
@@ -262,6 +279,11 @@ class Config:
             "and 0 without",
             self.training.weight_decay,
         )
+
+    def finetuned(self) -> tuple[str, ...]:
+        """The modalities whose bodies are fine-tuned: `"image"`, `"text"`, both or none."""
+        chosen = self.training.finetune
+        return tuple(each for each in ("image", "text") if chosen in (each, "both"))
 
     def _hasher_epochs(self) -> int:
         return self.training.separate_epochs + self.training.joint_epochs

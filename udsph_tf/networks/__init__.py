@@ -1,6 +1,7 @@
 """Keras functional models: bodies, hashers, label net, discriminator; cross-modal attention."""
 
 from udsph_tf.networks.cross_modal_attention import CrossModalAttention
+from udsph_tf.networks.cut import cut
 from udsph_tf.networks.discriminator import discriminator
 from udsph_tf.networks.efficientnet_lite import efficientnet_lite0
 from udsph_tf.networks.encoder import attach_body, code_writer, hash_writer
@@ -14,6 +15,7 @@ __all__ = [
     "CrossModalAttention",
     "attach_body",
     "code_writer",
+    "cut",
     "discriminator",
     "efficientnet_lite0",
     "hash_writer",

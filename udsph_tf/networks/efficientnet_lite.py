@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from udsph_tf.networks.augmentation import augmented
 from udsph_tf.networks.torch_checkpoint import read_torch_checkpoint
 
 __all__ = ["efficientnet_lite0", "load_efficientnet_lite0_weights"]
@@ -65,6 +66,8 @@ def efficientnet_lite0(
     weights: str | None = None,
     pooling: str = "last",
     name: str = "efficientnet_lite0",
+    *,
+    augment: bool = False,
 ) -> keras.Model:
     """EfficientNet-Lite0 without its classifier, as a functional model.
 
@@ -81,6 +84,7 @@ def efficientnet_lite0(
             the maximum of the stages 2 to 7, which know colours, textures and small parts that
             the last convolution, made for naming objects, has forgotten.
         name: name of the model.
+        augment: in training, flip, shift, turn and zoom pictures at random.
 
     Returns:
         A model from `pixels` (n, height, width, 3), RGB in [0, 255], integer or real, to a dict:
@@ -114,6 +118,8 @@ def efficientnet_lite0(
     x = layers.Rescaling(
         1.0 / _PIXEL_SCALE, offset=-_PIXEL_MEAN / _PIXEL_SCALE, dtype="float32", name="rescaling"
     )(pixels)
+    if augment:
+        x = augmented(x)
     x = _convolution(x, _STEM_FILTERS, "stem", kernel_size=3, strides=2)
     stages = {}
     for block in _blocks():

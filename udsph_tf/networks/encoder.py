@@ -9,7 +9,10 @@ __all__ = ["attach_body", "code_writer", "hash_writer"]
 
 def attach_body(body: keras.Model, hasher: keras.Model, name: str) -> keras.Model:
     """One functional model from the body's inputs to the hasher's outputs."""
-    return keras.Model(body.input, hasher(body(body.input)), name=name)
+    outputs = body(body.input)
+    if isinstance(outputs, dict) and len(outputs) == 1:
+        (outputs,) = outputs.values()
+    return keras.Model(body.input, hasher(outputs), name=name)
 
 
 def code_writer(hasher: keras.Model, name: str) -> keras.Model:

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from udsph_tf.networks.augmentation import augmented
+
 __all__ = ["small_cnn"]
 
 _WIDTHS = (32, 64, 128, 192)
@@ -27,12 +29,7 @@ def small_cnn(
     pixels = keras.Input(input_shape, dtype="uint8", name="pixels")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(pixels)
     if augment:
-        # Shifts and turns show what lies outside the picture as white, which is 1.0 here.
-        edge = {"fill_mode": "constant", "fill_value": 1.0}
-        x = layers.RandomFlip("horizontal", name="flip")(x)
-        x = layers.RandomTranslation(0.1, 0.1, **edge, name="shift")(x)
-        x = layers.RandomRotation(0.04, **edge, name="turn")(x)
-        x = layers.RandomZoom((-0.15, 0.15), **edge, name="zoom")(x)
+        x = augmented(x)
     # Momentum 0.9: a small collection has few steps for the moving statistics to settle in.
     for index, width in enumerate(_WIDTHS):
         for step in (1, 2):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from udsph_tf.config import Config
+from udsph_tf.networks.cut import check_block
 from udsph_tf.networks.efficientnet_lite import efficientnet_lite0
 from udsph_tf.networks.encoder import attach_body
 from udsph_tf.networks.image_hasher import image_hasher
@@ -48,12 +49,20 @@ def build_image_body(config: Config) -> keras.Model:
 
     Raises:
         ImportError: pretrained weights are not installed; the message has the pip command.
+        ValueError: it has no block `training.finetune_from`, and is to be fine-tuned from there.
     """
     shape = (config.image.size, config.image.size, 3)
+    finetuned, block = "image" in config.finetuned(), config.training.finetune_from
+    from_pixels = config.image.trainable or (finetuned and not block)
+    augment = config.image.augment and from_pixels
     if config.image.body == "efficientnet_lite0":
-        body = efficientnet_lite0(shape, weights="imagenet", pooling=config.image.pooling)
+        body = efficientnet_lite0(
+            shape, weights="imagenet", pooling=config.image.pooling, augment=augment
+        )
     else:
-        body = small_cnn(shape, augment=config.image.augment)
+        body = small_cnn(shape, augment=augment)
+    if finetuned and block:
+        check_block(body, block)
     body.trainable = config.image.trainable
     return body
 

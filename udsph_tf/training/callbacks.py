@@ -37,15 +37,24 @@ class State:
     best_score: float = -1.0
     history: list = field(default_factory=list)
 
-    def is_exhausted(self, patience: int) -> bool:
-        """Have `patience` epochs gone by without a better score? Never with a patience of 0.
+    def is_exhausted(self, patience: int, since: int = 0) -> bool:
+        """Have `patience` epochs after epoch `since` gone by without a better score?
+
+        Never with a patience of 0.
 
         Example:
             >>> state = State(epoch=7, best_epoch=4)
             >>> state.is_exhausted(3), state.is_exhausted(4), state.is_exhausted(0)
             (True, False, False)
+            >>> state.is_exhausted(3, since=5)
+            False
         """
-        return 0 < patience <= self.epoch - self.best_epoch
+        return 0 < patience <= self.epoch - max(self.best_epoch, since)
+
+    def stage(self, epoch: int) -> str:
+        """The stage of an epoch; empty before the first."""
+        stages = {line["epoch"]: line["stage"] for line in self.history}
+        return stages.get(epoch, "")
 
 
 class Validation:
@@ -106,6 +115,7 @@ class AfterEpoch(keras.callbacks.Callback):
         stage: the stage's name, for the report.
         total_epochs: epochs of all hasher stages together.
         patience: epochs without a better score after which training stops; 0 never stops it.
+        since: the epoch that patience begins to count at.
     """
 
     def __init__(
@@ -116,10 +126,12 @@ class AfterEpoch(keras.callbacks.Callback):
         stage: str,
         total_epochs: int,
         patience: int = 0,
+        since: int = 0,
     ):
         super().__init__()
         self._run, self._state, self._validation = run, state, validation
-        self._stage, self._total, self._patience = stage, total_epochs, patience
+        self._stage, self._total = stage, total_epochs
+        self._patience, self._since = patience, since
         self._bar, self._started = None, 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -163,7 +175,7 @@ class AfterEpoch(keras.callbacks.Callback):
             f"text->image {scores['text_to_image']:.4f}  {trained:.1f} s{mark}",
             file=sys.stderr,
         )
-        if state.is_exhausted(self._patience):
+        if state.is_exhausted(self._patience, self._since):
             tqdm.write(
                 f"no better validation MAP in {self._patience} epochs: stopped", file=sys.stderr
             )
@@ -235,11 +247,17 @@ def save_state(model: keras.Model, run: RunFolder, state: State) -> None:
 
 
 def load_state(model: keras.Model, run: RunFolder) -> State | None:
-    """Restore the weights and optimizers of the last saved epoch; None where there is none."""
+    """Restore the weights and optimizers of the last saved epoch; None where there is none.
+
+    Weights of the stage `finetune` are left alone: they are of another model, and that one's.
+    """
     content = run.read_json("state")
     if content is None:
         return None
-    model.load_weights(run.checkpoint(content["epoch"]))
     lines = run.history.read_text(encoding="utf-8").splitlines() if run.history.is_file() else []
     history = [json.loads(line) for line in lines]
-    return State(**content, history=[line for line in history if line["epoch"] <= content["epoch"]])
+    history = [line for line in history if line["epoch"] <= content["epoch"]]
+    state = State(**content, history=history)
+    if state.stage(state.epoch) != "finetune":
+        model.load_weights(run.checkpoint(state.epoch))
+    return state

@@ -14,6 +14,7 @@ from udsph_tf.evaluation import (
     write_results,
 )
 from udsph_tf.training.coding import Coder
+from udsph_tf.training.finetuning import prepare_finetuning
 from udsph_tf.training.material import prepare
 from udsph_tf.training.run_folder import RunFolder
 
@@ -50,6 +51,8 @@ def evaluate(
     finished = run.require_finished()
     config = run.config()
     material = prepare(config, run, cache)
+    if finished.get("stage") == "finetune":
+        material, _ = prepare_finetuning(config, run, material, cache)
     pairs = material.pairs
     rows = {name: pairs.indices(name) for name in (role, "database")}
     model = run.load()

@@ -24,6 +24,7 @@ from udsph_tf.training.callbacks import (
     load_state,
     save_state,
 )
+from udsph_tf.training.finetuning import start_finetuning
 from udsph_tf.training.logs import TensorBoardLog
 from udsph_tf.training.material import Material, prepare
 from udsph_tf.training.run_folder import RunFolder
@@ -64,13 +65,17 @@ def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = Fa
     started = time.monotonic()
     material = prepare(config, run, cache)
     prepared = time.monotonic()
-    model = _train(config, run, material)
+    model, material, stage = _train(config, run, material, cache)
     trained = time.monotonic()
-    _finish(run, model, material, {"prepare": prepared - started, "train": trained - prepared})
+    seconds = {"prepare": prepared - started, "train": trained - prepared}
+    _finish(run, model, material, stage, seconds)
     return run
 
 
-def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
+def _train(
+    config: Config, run: RunFolder, material: Material, cache: str | Path
+) -> tuple[keras.Model, Material, str]:
+    """The model with the weights of the best epoch, what it reads, and that epoch's stage."""
     training = config.training
     rows = material.pairs.indices("train")
     labels = material.pairs.labels[rows]
@@ -93,10 +98,21 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
     validation = Validation(model, material, training.validation_database, training.seed)
     log = TensorBoardLog(run, state.history)
     ends = {"separate": training.separate_epochs, "joint": total}
+    if config.finetuned():
+        ends["finetune"] = total + training.finetune_epochs
+    before, since, patience = (model, material), 0, training.early_stopping
     for stage, end in ends.items():
+        if stage == "finetune":
+            model, material, optimizers = start_finetuning(
+                config, run, model, material, state, cache, steps
+            )
+            # Fewer than planned where the stages before were stopped early.
+            since = sum(line["stage"] != stage for line in state.history)
+            end = since + training.finetune_epochs
+            validation = Validation(model, material, training.validation_database, training.seed)
         # Before the check, so that a run that is over is saved with the stage it ended in.
         model.compile(optimizers, stage=stage, precision=training.precision)
-        if state.epoch >= end or state.is_exhausted(training.early_stopping):
+        if state.epoch >= end or state.is_exhausted(patience, since):
             continue
         model.fit(
             pair_batches(
@@ -113,12 +129,15 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
             shuffle=False,  # the batches are shuffled already
             verbose=0,
             callbacks=[
-                AfterEpoch(run, state, validation, stage, total, training.early_stopping),
+                AfterEpoch(run, state, validation, stage, max(ends.values()), patience, since),
                 log,
             ],
         )
+    best_stage = state.stage(state.best_epoch)
+    if best_stage != "finetune":
+        model, material = before
     model.load_weights(run.checkpoint(state.best_epoch))
-    return model
+    return model, material, best_stage
 
 
 def _adapt_to_inputs(config: Config, model, material: Material, rows: np.ndarray) -> None:
@@ -155,7 +174,7 @@ def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) ->
     _LOG.info("Label net: %d label sets, loss %.4f", len(anchors), logs["loss"][-1])
 
 
-def _finish(run: RunFolder, model, material: Material, seconds: dict) -> None:
+def _finish(run: RunFolder, model, material: Material, stage: str, seconds: dict) -> None:
     parts = {
         "model": model,
         "image_encoder": material.bodies.whole_image_hasher(model.image_hasher),
@@ -169,6 +188,7 @@ def _finish(run: RunFolder, model, material: Material, seconds: dict) -> None:
         "run",
         {
             "best_epoch": state["best_epoch"],
+            "stage": stage,
             "validation_map": state["best_score"],
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},

@@ -17,7 +17,7 @@ from udsph_tf.training.terms import TERMS, hasher_terms, label_net_terms, total
 
 __all__ = ["GROUPS", "STAGES", "UDSPH"]
 
-STAGES = ("label", "separate", "joint")
+STAGES = ("label", "separate", "joint", "finetune")
 GROUPS = ("image", "text", "label", "image_discriminator", "text_discriminator")
 _HASHERS = ("image", "text")
 
@@ -31,8 +31,9 @@ class UDSPH(keras.Model):
     * `"label"`: the label net alone; a batch is label sets (n, num_labels).
     * `"separate"`: the two hashers, without adversary and attention.
     * `"joint"`: the two hashers with every term, and their discriminators.
+    * `"finetune"`: the same; hashers that learn together with a part of their bodies.
 
-    In the last two a batch is `({"image": inputs, "text": inputs}, labels)` and the label net is
+    In the last three a batch is `({"image": inputs, "text": inputs}, labels)` and the label net is
     fixed. Each group of variables (`GROUPS`) has an optimizer of its own. Built, with its
     optimizers, in the scope of a `tf.distribute.MirroredStrategy`, a step over several replicas is
     the step of one device: every term sees the whole batch.
@@ -217,7 +218,7 @@ class UDSPH(keras.Model):
             return self._label_step(data)
         inputs, labels = data
         labels = gather(ops.cast(labels, "float32"))
-        joint = self.stage == "joint"
+        joint = self.stage != "separate"
         label = self.label_net(labels, training=False)
         image_variables = self.group_variables("image")
         text_variables = self.group_variables("text")
@@ -242,7 +243,7 @@ class UDSPH(keras.Model):
         image = gather(self.image_hasher(_only(inputs["image"]), training=False))
         text = gather(self.text_hasher(_only(inputs["text"]), training=False))
         label = self.label_net(labels, training=False)
-        terms = self.compute_terms(image, text, label, labels, self.stage == "joint")
+        terms = self.compute_terms(image, text, label, labels, self.stage != "separate")
         return self._track({"loss": total(terms, self.loss_config), **terms})
 
     def get_config(self):
