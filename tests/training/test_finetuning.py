@@ -24,7 +24,7 @@ TABLES = {
         "joint_epochs": 1,
         "finetune": "both",
         "finetune_epochs": 3,
-        "finetune_learning_rate": 3e-3,
+        "finetune_learning_rate": 3e-4,
         "finetune_from": "block3",
     },
 }

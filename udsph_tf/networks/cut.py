@@ -78,18 +78,13 @@ def _read_above(body: keras.Model, first) -> dict:
     """Tensors besides `first`'s input that pass from layers below `first` to layers above it."""
     above, passed = {first}, {}
     for layer in body.layers:
-        sources = [
-            tensor._keras_history.operation
-            for node in layer._inbound_nodes
-            for tensor in node.input_tensors
-        ]
+        read = keras.tree.flatten(layer.input)
+        sources = [tensor._keras_history.operation for tensor in read]
         if above.intersection(sources):
             above.add(layer)
-            for node in layer._inbound_nodes:
-                for tensor in node.input_tensors:
-                    source = tensor._keras_history.operation
-                    if source not in above and tensor is not first.input:
-                        passed[source.name] = tensor
+            for source, tensor in zip(sources, read, strict=True):
+                if source not in above and tensor is not first.input:
+                    passed[source.name] = tensor
     return passed
 
 
