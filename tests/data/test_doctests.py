@@ -8,7 +8,7 @@ import udsph_tf.data
 
 MODULES = ["codes", "config", "files"]
 MODULES += [f"data.{module.name}" for module in pkgutil.iter_modules(udsph_tf.data.__path__)]
-WITH_EXAMPLES = {"codes", "config", "files", "data.pairs"}
+WITH_EXAMPLES = {"codes", "config", "files", "data.pairs", "data.tokenizer"}
 
 
 @pytest.mark.parametrize("name", MODULES)
