@@ -1,11 +1,12 @@
 """Small layers that the hashers are made of."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from udsph_tf.codes import BIT_WEIGHTS, check_num_bits
 
-__all__ = ["MaskedMean", "NotEqual", "PackBits", "WordDropout"]
+__all__ = ["Hellinger", "MaskedMean", "NotEqual", "PackBits", "Standardize", "WordDropout"]
 
 
 @keras.saving.register_keras_serializable(package="udsph_tf")
@@ -91,3 +92,52 @@ class WordDropout(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="udsph_tf")
+class Hellinger(keras.layers.Layer):
+    """Square roots of shares, sqrt(x_k / sum_j x_j): counts whose large values weigh less.
+
+    Input (n, dim) float, where negative numbers count as 0; output (n, dim), of unit length, and
+    zero where all of x is.
+
+    Source: Arandjelovic and Zisserman, CVPR 2012 (RootSIFT).
+    """
+
+    def call(self, counts):
+        counts = ops.maximum(counts, 0.0)
+        return ops.sqrt(counts / ops.maximum(ops.sum(counts, axis=-1, keepdims=True), 1e-12))
+
+    def compute_output_spec(self, counts):
+        return keras.KerasTensor(counts.shape, counts.dtype)
+
+
+@keras.saving.register_keras_serializable(package="udsph_tf")
+class Standardize(keras.layers.Layer):
+    """(x - mean) * scale with fixed weights: scale is 1 over the deviation of what was adapted to.
+
+    A dimension that was constant there becomes 0 for every input, since nothing is known of it.
+    `keras.layers.Normalization` would blow its smallest change up instead.
+
+    Input and output (n, dim) float.
+    """
+
+    def build(self, input_shape):
+        shape, frozen = (input_shape[-1],), {"trainable": False}
+        self.mean = self.add_weight(shape=shape, initializer="zeros", name="mean", **frozen)
+        self.scale = self.add_weight(shape=shape, initializer="ones", name="scale", **frozen)
+
+    def adapt(self, vectors) -> None:
+        """Take mean and deviation of `vectors` (n, dim)."""
+        vectors = np.asarray(vectors, dtype="float64")
+        mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
+        # What rounding alone makes of a constant.
+        varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6)
+        self.mean.assign(mean)
+        self.scale.assign(np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0))
+
+    def call(self, inputs):
+        return (inputs - self.mean) * self.scale
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)

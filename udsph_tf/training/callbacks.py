@@ -76,13 +76,19 @@ class AfterEpoch(keras.callbacks.Callback):
     Args:
         run: the run folder.
         state: how far the run has come; updated.
-        validation: what scores an epoch.
+        validation: what scores an epoch; None where no item is held back, and the best epoch is
+            the last one.
         stage: the stage's name, for the report.
         total_epochs: epochs of all hasher stages together.
     """
 
     def __init__(
-        self, run: RunFolder, state: State, validation: Validation, stage: str, total_epochs: int
+        self,
+        run: RunFolder,
+        state: State,
+        validation: Validation | None,
+        stage: str,
+        total_epochs: int,
     ):
         super().__init__()
         self._run, self._state, self._validation = run, state, validation
@@ -110,23 +116,25 @@ class AfterEpoch(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in logs.items()}
         self._check_finite(logs)
         trained = time.monotonic() - self._started
-        scores = self._validation()
-        score = sum(scores.values()) / 2
+        scores = self._validation() if self._validation else {}
         state, epoch = self._state, epoch + 1
-        if score > state.best_score:
+        if not scores:
+            state.best_epoch = epoch
+        elif (score := sum(scores.values()) / 2) > state.best_score:
             state.best_epoch, state.best_score = epoch, score
         state.epoch = epoch
         state.history.append(
             {"epoch": epoch, "stage": self._stage, "seconds": trained, **scores, **logs}
         )
         save_state(self.model, self._run, state)
-        mark = "  best" if state.best_epoch == epoch else ""
-        tqdm.write(
-            f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
-            f"validation MAP image->text {scores['image_to_text']:.4f} "
-            f"text->image {scores['text_to_image']:.4f}  {trained:.1f} s{mark}",
-            file=sys.stderr,
-        )
+        line = f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
+        if scores:
+            line += (
+                f"validation MAP image->text {scores['image_to_text']:.4f} "
+                f"text->image {scores['text_to_image']:.4f}  "
+            )
+        mark = "  best" if scores and state.best_epoch == epoch else ""
+        tqdm.write(f"{line}{trained:.1f} s{mark}", file=sys.stderr)
 
     def _check_finite(self, logs):
         epoch = self._state.epoch + 1

@@ -36,7 +36,7 @@ def evaluate(
 
     Raises:
         FileNotFoundError: the run has not ended.
-        ValueError: an unknown role.
+        ValueError: an unknown role, or no item has it.
     """
     if role not in _ROLES:
         raise ValueError(f"`role` must be one of {_ROLES}. Received: role={role!r}")
@@ -44,6 +44,11 @@ def evaluate(
     config = run.config()
     material = prepare(config, run, cache)
     pairs = material.pairs
+    if not len(pairs.indices(role)):
+        raise ValueError(
+            f"The run in {run.path} holds back no {role} items. To choose something on them, fit "
+            "with --set data.num_validation=0 (a tenth) or a number"
+        )
     model = run.load()
     rows = {"query": pairs.indices(role), "database": pairs.indices("database")}
     codes = {

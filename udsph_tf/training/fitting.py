@@ -35,7 +35,7 @@ _LABEL_BATCH = 256
 
 
 def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = False) -> RunFolder:
-    """Train, keeping the epoch with the best validation MAP.
+    """Train, keeping the epoch with the best validation MAP (the last one without validation).
 
     A killed run goes on from its last whole epoch with `resume=True`, and ends as it would have
     ended without the kill.
@@ -87,7 +87,9 @@ def _train(config: Config, run: RunFolder, material: Material) -> keras.Model:
         save_state(model, run, state)
     else:
         _LOG.info("Going on after epoch %d", state.epoch)
-    validation = Validation(model, material, training.validation_database, training.seed)
+    validation = None
+    if len(material.pairs.indices("validation")):
+        validation = Validation(model, material, training.validation_database, training.seed)
     ends = {"separate": training.separate_epochs, "joint": total}
     for stage, end in ends.items():
         # Before the check, so that a run that is over is saved with the stage it ended in.
@@ -148,7 +150,7 @@ def _finish(run: RunFolder, model, material: Material, seconds: dict) -> None:
         "run",
         {
             "best_epoch": state["best_epoch"],
-            "validation_map": state["best_score"],
+            "validation_map": state["best_score"] if state["best_score"] >= 0 else None,
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},
         },
