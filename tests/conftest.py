@@ -7,6 +7,7 @@ import random
 # Before anything imports TensorFlow; the processes that tests start inherit it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -54,6 +55,29 @@ def drawn_collection(tmp_path_factory):
             _draw(shape, COLOURS[colour], places).save(folder / name)
             labels = f"shape={shape}|colour={colour}"
             rows.writerow([f"{number:03d}", name, f"a {colour} {shape}", labels])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_wikipedia(tmp_path_factory):
+    """Folder of a small `wikipedia` data set: 60 training and 20 test rows of three categories.
+
+    Only read it; copy it to change something.
+    """
+    from scipy.io import savemat
+
+    folder = tmp_path_factory.mktemp("vectors") / "wikipedia"
+    folder.mkdir()
+    categories, rng, features = ("art", "media", "sport"), np.random.default_rng(0), {}
+    for part, name, number in (("tr", "train", 60), ("te", "test", 20)):
+        hot = np.eye(3)[np.arange(number) % 3]
+        for kind, dim in (("I", 12), ("T", 4)):
+            counts = rng.poisson(1 + 20 * hot @ np.random.default_rng(dim).random((3, dim)))
+            features[f"{kind}_{part}"] = (counts + 1) / (counts + 1).sum(axis=1, keepdims=True)
+        lines = [f"{name}-{row}\tpicture-{row}\t{row % 3 + 1}\n" for row in range(number)]
+        (folder / f"{name}set_txt_img_cat.list").write_text("".join(lines))
+    savemat(folder / "raw_features.mat", features)
+    (folder / "categories.list").write_text("\n".join(categories) + "\n")
     return folder
 
 

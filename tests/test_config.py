@@ -131,6 +131,19 @@ def test_load_config_not_toml_raises_with_the_path(path, content):
             {"text": {"word_dropout": "nan"}},
             "`text.word_dropout` must be in [0, 1). Received: nan",
         ),
+        ({"image": {"vector_noise": 1.5}}, "`image.vector_noise` must be in [0, 1]. Received: 1.5"),
+        (
+            {"text": {"vector_noise": "nan"}},
+            "`text.vector_noise` must be in [0, 1]. Received: nan",
+        ),
+        (
+            {"text": {"vector_form": "sqrt"}},
+            "Unknown `text.vector_form`: 'sqrt'. Valid names: `hellinger`, `plain`",
+        ),
+        (
+            {"data": {"num_validation": -2}},
+            "`data.num_validation` must not be negative. Received: data.num_validation=-2",
+        ),
         (
             {"training": {"batch_size": 1}},
             "`training.batch_size` must be at least 2, or 0. Received: 1",

@@ -46,6 +46,6 @@ def test_wheel_is_typed_and_licensed(wheel):
 def test_wheel_has_the_command_and_the_extras(wheel):
     assert "udsph = udsph_tf.cli:run" in read(wheel, "entry_points.txt")
     metadata = read(wheel, "METADATA")
-    for extra in ("demo", "pretrained", "milvus", "beam", "serving", "word2vec", "dev"):
+    for extra in ("demo", "matlab", "pretrained", "milvus", "beam", "serving", "word2vec", "dev"):
         assert f"Provides-Extra: {extra}\n" in metadata
     assert re.search(r"^License(-Expression)?: Apache-2.0$", metadata, re.MULTILINE)

@@ -102,10 +102,12 @@ PUBLIC = {
         "efficientnet_lite0",
         "hash_writer",
         "image_hasher",
+        "image_vector",
         "label_net",
         "minilm",
         "small_cnn",
         "text_hasher",
+        "text_vector",
         "wordpiece",
     ],
     "udsph_tf.search": [

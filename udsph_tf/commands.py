@@ -23,9 +23,12 @@ def fit(args: argparse.Namespace) -> None:
     if args.json:
         _print_json({"run": str(run_folder.path), **finished})
     else:
+        score = finished["validation_map"]
+        best = "Last epoch kept" if score is None else f"Best epoch {finished['best_epoch']}"
+        held_back = "no item held back" if score is None else f"validation MAP {score:.4f}"
         print(
-            f"Best epoch {finished['best_epoch']}, validation MAP {finished['validation_map']:.4f}"
-            f"\nRun folder {run_folder.path}\nNext: udsph evaluate --run {run_folder.path}"
+            f"{best}, {held_back}\nRun folder {run_folder.path}\n"
+            f"Next: udsph evaluate --run {run_folder.path}"
         )
 
 

@@ -30,10 +30,18 @@ __all__ = [
     "to_toml",
 ]
 
-DATASETS = ("fashion", "fashion-attributes", "manifest", "openmoji")
-IMAGE_BODIES = ("efficientnet_lite0", "small_cnn")
+DATASETS = (
+    "fashion",
+    "fashion-attributes",
+    "manifest",
+    "mirflickr724",
+    "openmoji",
+    "wikipedia",
+)
+IMAGE_BODIES = ("efficientnet_lite0", "small_cnn", "vector")
+TEXT_BODIES = ("minilm", "vector", "wordpiece")
 IMAGE_POOLINGS = ("last", "stages")
-TEXT_BODIES = ("minilm", "wordpiece")
+VECTOR_FORMS = ("hellinger", "plain")
 SIMILARITY_FORMS = ("levels", "likelihood")
 OVERLAPS = ("dice", "jaccard")
 LOCAL_FORMS = ("hinge", "likelihood")
@@ -67,9 +75,10 @@ class DataConfig:
     seed: int = 0
     """Seed of the split."""
     num_query: int = 0
-    """Query items; 0 takes a tenth of all items, at most 2,000."""
+    """Query items; 0 takes a tenth of all items, at most 2,000, or those the data set fixes."""
     num_validation: int = 0
-    """Validation items; 0 takes a tenth of all items, at most 2,000."""
+    """Validation items; 0 takes a tenth of all items, at most 2,000. With -1 none is held back:
+    for a last run after choosing, which keeps its last epoch."""
     num_train: int = 0
     """Training items, drawn from the database; 0 takes the whole database."""
     bad_items: str = field(default="skip", metadata={"choices": ("skip", "error")})
@@ -89,6 +98,11 @@ class ImageConfig:
     """Train the body too; a frozen body's outputs are computed once and cached."""
     augment: bool = True
     """Random flips, shifts, turns and zooms in training; needs a trainable body."""
+    vector_form: str = field(default="plain", metadata={"choices": VECTOR_FORMS})
+    """What the body `vector`, which has nothing to train, does before it standardises: nothing, or
+    square roots of shares (`hellinger`, for counts)."""
+    vector_noise: float = 0.0
+    """Deviation of the noise that `vector` adds in training, in [0, 1]; 1 is the vectors' own."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,11 @@ class TextConfig:
     trainable: bool = True
     word_dropout: float = 0.0
     """Share of word pieces hidden from the text hasher in training, in [0, 1)."""
+    whole_words: bool = False
+    """Keep every training word as one piece, for words whose spelling says nothing; `wordpiece`."""
+    vector_form: str = field(default="plain", metadata={"choices": VECTOR_FORMS})
+    vector_noise: float = 0.0
+    """Both as in `image`."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +262,12 @@ class Config:
             "`text.word_dropout` must be in [0, 1)",
             self.text.word_dropout,
         )
+        for name, noise in (("image", self.image), ("text", self.text)):
+            _check(
+                0 <= noise.vector_noise <= 1,
+                f"`{name}.vector_noise` must be in [0, 1]",
+                noise.vector_noise,
+            )
         for section in dataclasses.fields(self):
             _check_section(section.name, getattr(self, section.name))
         if self.image.pooling == "stages" and self.image.body != "efficientnet_lite0":
@@ -401,7 +426,8 @@ def _check_section(section: str, table: Any) -> None:
         choices = item.metadata.get("choices")
         if choices and value not in choices:
             raise ValueError(f"Unknown `{name}`: {value!r}.{nearest(str(value), choices)}")
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+        least = -1 if name == "data.num_validation" else 0
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
             raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"`{name}` must be finite. Received: {name}={value!r}")

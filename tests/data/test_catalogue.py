@@ -47,7 +47,7 @@ def test_read_pairs_openmoji_with_a_root_raises():
         read_pairs(DataConfig(root="somewhere"))
 
 
-@pytest.mark.parametrize("name", ["fashion", "manifest"])
+@pytest.mark.parametrize("name", ["fashion", "manifest", "mirflickr724", "wikipedia"])
 def test_read_pairs_without_the_root_raises_with_its_layout(name):
     with pytest.raises(ValueError) as error:
         read_pairs(DataConfig(dataset=name))
@@ -63,6 +63,6 @@ def test_read_pairs_unknown_data_set_raises_with_the_nearest():
 
 
 def test_read_pairs_absent_root_raises_with_the_path(tmp_path):
-    for name in ("fashion", "manifest"):
+    for name in ("fashion", "manifest", "mirflickr724", "wikipedia"):
         with pytest.raises(FileNotFoundError, match="absent"):
             read_pairs(DataConfig(dataset=name, root=str(tmp_path / "absent")))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from udsph_tf.data import Pairs, multi_hot
-from udsph_tf.data.pairs import ROLES
+from udsph_tf.data.pairs import ROLES, holds_vectors
 
 
 def test_pairs_columns_become_arrays_of_the_documented_types(made_pairs):
@@ -132,6 +132,25 @@ def test_checksum_is_a_file_format_and_stays(made_pairs):
     # SHA-256 of "even", 1F, "odd" and, for each id in order, 1E id 1F text 1F columns.
     content = "even\x1fodd\x1eitem0\x1ftext 0\x1f0\x1eitem1\x1ftext 1\x1f1"
     assert made_pairs(2).checksum() == hashlib.sha256(content.encode()).hexdigest()
+
+
+def test_pairs_vectors_stay_matrices_and_other_columns_do_not(made_pairs):
+    vectors = np.arange(6, dtype=float).reshape(3, 2)
+    pairs = made_pairs(3, images=vectors)
+    assert pairs.images.dtype == np.float32
+    assert pairs.take([2, 0]).images.tolist() == [[4, 5], [0, 1]]
+    assert holds_vectors(pairs.images)
+    assert not holds_vectors(pairs.texts)
+    assert not holds_vectors([[1.0, 2.0]])
+
+
+def test_checksum_covers_vectors_of_both_modalities(made_pairs):
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    other = vectors + np.float32([[0, 0], [0, 1e-6], [0, 0]])
+    columns = [(vectors, vectors), (vectors, other), (other, vectors)]
+    made = [made_pairs(3, images=images, texts=texts) for images, texts in columns]
+    assert len({each.checksum() for each in made}) == 3
+    assert made[1].take([2, 0, 1]).checksum() == made[1].checksum()
 
 
 def test_multi_hot_repeated_and_missing_names_give_sorted_columns():

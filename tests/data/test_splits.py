@@ -89,8 +89,37 @@ def test_make_split_hardly_any_items_raises(made_pairs, count):
 
 @pytest.mark.parametrize("name", ["num_query", "num_validation", "num_train"])
 def test_make_split_negative_number_raises(made_pairs, name):
-    with pytest.raises(ValueError, match="`num_train` must not be negative. Received: .*-1"):
-        make_split(made_pairs(20), **{name: -1})
+    number = -2 if name == "num_validation" else -1
+    with pytest.raises(
+        ValueError, match=f"`num_train` must not be negative, .*Received: .*{number}"
+    ):
+        make_split(made_pairs(20), **{name: number})
+
+
+def test_make_split_minus_one_validation_holds_none_back(made_pairs):
+    split = make_split(made_pairs(50), num_query=5, num_validation=-1)
+    assert sizes(split) == {"query": 5, "validation": 0, "train": 45, "database": 0}
+
+
+def test_make_split_fixed_query_items_are_the_query_and_the_draw_is_among_the_rest(made_pairs):
+    roles = ["query" if row in (3, 30, 31) else "database" for row in range(40)]
+    pairs = made_pairs(40, roles=roles)
+    splits = [make_split(pairs, num_validation=6, num_train=10, seed=seed) for seed in (0, 1)]
+    for split in splits:
+        assert set(split.roles["query"]) == {"item3", "item30", "item31"}
+        assert sizes(split) == {"query": 3, "validation": 6, "train": 10, "database": 21}
+    assert splits[0].roles["validation"] != splits[1].roles["validation"]
+    order = np.random.default_rng(9).permutation(40)
+    assert make_split(pairs.take(order), num_validation=6, num_train=10) == splits[0]
+    assert make_split(pairs, num_query=3, num_validation=6, num_train=10) == splits[0]
+    done = apply_split(pairs, splits[0])
+    assert {done.ids[row] for row in done.indices("query")} == {"item3", "item30", "item31"}
+
+
+def test_make_split_another_number_than_the_fixed_raises(made_pairs):
+    pairs = made_pairs(40, roles=["query"] * 4 + ["database"] * 36)
+    with pytest.raises(ValueError, match="`made` fixes its 4 query items; .* num_query=5"):
+        make_split(pairs, num_query=5)
 
 
 def test_make_split_no_shared_label_raises(made_pairs):

@@ -11,6 +11,7 @@ from udsph_tf.data.tokenizer import (
     as_bytes,
     build_vocabulary,
     read_vocabulary,
+    whole_word_vocabulary,
     write_vocabulary,
 )
 
@@ -60,6 +61,27 @@ def test_build_vocabulary_no_word_raises(texts):
 
 def test_build_vocabulary_one_word_is_enough():
     assert "red" in build_vocabulary(["", "red", "\ud800"], 60)
+
+
+def test_whole_word_vocabulary_holds_every_word_once_the_frequent_first():
+    texts = ["tag0017 tag0903", "TAG0903 Tág0005", "\ud800"]
+    assert whole_word_vocabulary(texts, 9) == [PAD, UNKNOWN, "tag0903", "?", "tag0005", "tag0017"]
+    assert whole_word_vocabulary(texts, 3) == [PAD, UNKNOWN, "tag0903"]
+
+
+def test_whole_word_vocabulary_cuts_no_word_and_knows_no_stranger():
+    words = [f"tag{number:04d}" for number in range(0, 900, 7)]
+    tokenizer = Tokenizer(whole_word_vocabulary([" ".join(words)], 8000), 200)
+    assert [
+        tokenizer.vocabulary[each] for each in tokenizer.encode([" ".join(words)])[0] if each
+    ] == words
+    assert tokenizer.encode(["tag0001 tag0007"])[0, :3].tolist() == [1, 3, 0]
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["---", "!?"]])
+def test_whole_word_vocabulary_no_word_raises(texts):
+    with pytest.raises(ValueError, match="^The training texts hold no word to build a vocabulary"):
+        whole_word_vocabulary(texts, 60)
 
 
 def test_vocabulary_file_is_read_back_equal(vocabulary, tmp_path):

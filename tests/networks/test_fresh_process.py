@@ -6,7 +6,14 @@ import sys
 import keras
 import numpy as np
 
-from udsph_tf.networks import CrossModalAttention, code_writer, discriminator, label_net
+from udsph_tf.networks import (
+    CrossModalAttention,
+    code_writer,
+    discriminator,
+    image_vector,
+    label_net,
+    text_vector,
+)
 from udsph_tf.networks.layers import Standardize, WordDropout
 
 PROGRAM = """
@@ -51,6 +58,11 @@ def test_networks_read_in_a_fresh_process_compute_the_same(
             [floats, floats[::-1].copy(), np.eye(3, 5, dtype=np.float32)],
         ),
         "standardize": (keras.Model(vector, standardize(vector)), [floats[:, 0]]),
+        "image_vector": (
+            image_vector(floats[:, 0] ** 2, form="hellinger", noise=0.5),
+            [floats[:, 1] ** 2],
+        ),
+        "text_vector": (text_vector(floats[:, 0], seed=3), [floats[:, 1]]),
         "word_dropout": (
             keras.Model(ids, WordDropout(0.5, seed=4)(ids)),
             [token_ids],

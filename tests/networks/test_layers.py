@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from udsph_tf.codes import binarize, pack
-from udsph_tf.networks.layers import MaskedMean, NotEqual, PackBits, Standardize, WordDropout
+from udsph_tf.networks.layers import (
+    Hellinger,
+    MaskedMean,
+    NotEqual,
+    PackBits,
+    Standardize,
+    WordDropout,
+)
 
 # --- PackBits ---
 
@@ -160,3 +167,34 @@ def test_layer_configuration_round_trip_is_whole(layer):
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert type(again) is type(layer)
     assert again.get_config() == layer.get_config()
+
+
+# --- Hellinger ---
+
+
+def test_hellinger_hand_case_is_the_root_of_shares():
+    # Shares 1/5 and 4/5; nothing but zeros stays zero; a negative number counts as 0.
+    counts = np.array([[1, 4], [0, 0], [-3, 2]], np.float32)
+    expected = [[0.2**0.5, 0.8**0.5], [0, 0], [0, 1]]
+    np.testing.assert_allclose(Hellinger()(counts), expected, atol=1e-6)
+
+
+# --- Standardize ---
+
+
+def test_standardize_adapted_gives_mean_zero_and_deviation_one():
+    layer = Standardize()
+    vectors = np.random.default_rng(0).normal(5, [0.01, 3], (50, 2)).astype(np.float32)
+    np.testing.assert_array_equal(layer(vectors), vectors)  # before it is adapted
+    layer.adapt(vectors)
+    done = np.array(layer(vectors))
+    np.testing.assert_allclose(done.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(done.std(axis=0), 1, atol=1e-4)
+    assert layer.trainable_weights == []
+
+
+def test_standardize_constant_dimension_is_zero_whatever_comes_later():
+    layer = Standardize()
+    layer(np.zeros((1, 2), np.float32))
+    layer.adapt(np.array([[0.1, 1], [0.1, 3], [0.1, 2]], np.float32))
+    assert np.array(layer(np.array([[7.0, 2.0]], np.float32))).tolist() == [[0, 0]]

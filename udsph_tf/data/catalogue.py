@@ -7,8 +7,10 @@ from typing import Any
 from udsph_tf.config import DataConfig, nearest
 from udsph_tf.data.fashion import keep_common_articles, read_fashion, read_fashion_attributes
 from udsph_tf.data.manifest import read_manifest
+from udsph_tf.data.mirflickr724 import read_mirflickr724
 from udsph_tf.data.openmoji import read_openmoji
 from udsph_tf.data.pairs import Pairs, Problem
+from udsph_tf.data.wikipedia import read_wikipedia
 
 __all__ = ["CATALOGUE", "Dataset", "read_pairs"]
 
@@ -77,6 +79,54 @@ CATALOGUE = {
         licence="as fashion",
         layout="as fashion; labels are articleType, baseColour, gender and usage",
         defaults=_FASHION,
+    ),
+    "mirflickr724": Dataset(
+        read=read_mirflickr724,
+        finish=Pairs.drop_unused_labels,
+        source="MIRFlickr-25K (https://press.liacs.nl/mirflickr), 724 of its photos, with the tag "
+        "and label matrices of the DCMH line",
+        licence="Creative Commons, each photo its own; for research; do not redistribute",
+        layout="tags_labels.npz (image_id, tags, labels, label_names) and images/im<number>.jpg "
+        "(a folder, or zipped as images.zip)",
+        defaults={
+            "data": {"num_query": 100, "num_validation": 74},
+            "image": _FROZEN_LITE0,
+            "text": {
+                "whole_words": True,
+                "max_tokens": 32,
+                "embedding_dim": 128,
+                "word_dropout": 0.2,
+            },
+            "network": {"hidden_dim": 512, "feature_dim": 256, "local_dim": 64, "dropout": 0.5},
+            "training": {"separate_epochs": 5, "joint_epochs": 25},
+        },
+    ),
+    "wikipedia": Dataset(
+        read=read_wikipedia,
+        finish=Pairs.drop_unused_labels,
+        source="Rasiwasia et al., ACM MM 2010, http://www.svcl.ucsd.edu/projects/crossmodal",
+        licence="published by its authors without a licence text; do not redistribute",
+        layout="raw_features.mat (I_tr, T_tr, I_te, T_te), trainset_txt_img_cat.list, "
+        "testset_txt_img_cat.list, categories.list",
+        defaults={
+            # All training items are the database, as in the literature. Choose something with
+            # --set data.num_validation=200, which takes these out of it.
+            "data": {"num_validation": -1},
+            # Noise alone keeps the image hasher from learning its items by heart; the text
+            # hasher, with ten numbers an item, needs width and nothing taken from it.
+            "image": {"body": "vector", "vector_form": "hellinger", "vector_noise": 0.7},
+            "text": {"body": "vector", "vector_form": "hellinger"},
+            "network": {"hidden_dim": 2048, "feature_dim": 256, "local_dim": 64, "dropout": 0.0},
+            # With one region and one word there is nothing to attend to.
+            "loss": {"local": 0.0, "adversarial": 0.0, "instance": 0.0},
+            "training": {
+                "batch_size": 256,
+                "learning_rate": 3e-3,
+                "label_epochs": 10,
+                "separate_epochs": 10,
+                "joint_epochs": 70,
+            },
+        },
     ),
     "manifest": Dataset(
         read=read_manifest,

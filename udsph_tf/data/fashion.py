@@ -6,12 +6,12 @@ The text of an item is its productDisplayName. Its labels are its subCategory an
 """
 
 import csv
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from udsph_tf.data.image_folder import image_source
 from udsph_tf.data.pairs import Pairs, Problem, multi_hot
 
 __all__ = ["keep_common_articles", "read_fashion", "read_fashion_attributes"]
@@ -64,7 +64,7 @@ def _read(name: str, root: str | Path, label_columns: Sequence[str]) -> tuple[Pa
             f"There is no {table}. `--root` must be the unpacked Kaggle folder "
             "fashion-product-images-small, with styles.csv and images/ (or images.zip) in it"
         )
-    source = _image_source(root)
+    source = image_source(root)
     rows, problems = [], []
     for line, row in _read_table(table):
         empty = [name for name in _COLUMNS if row.get(name, "") in _MISSING]
@@ -119,20 +119,3 @@ def _read_table(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 yield reader.line_num, {name: value.strip() for name, value in row}
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{table} is not a CSV file in UTF-8: {error}") from error
-
-
-def _image_source(root: Path):
-    folder, archive = root / "images", root / "images.zip"
-    if folder.is_dir():
-        base = folder.resolve()
-        return lambda item: str(base / f"{item}.jpg")
-    if archive.is_file():
-        try:
-            with zipfile.ZipFile(archive) as members:
-                names = {Path(name).name: name for name in members.namelist()}
-        except zipfile.BadZipFile as error:
-            raise ValueError(
-                f"{archive} is not a complete zip archive ({error}); download it again"
-            ) from error
-        return lambda item: f"zip:{archive.resolve()}!{names.get(f'{item}.jpg', f'{item}.jpg')}"
-    raise FileNotFoundError(f"There is neither {folder}/ nor {archive}")

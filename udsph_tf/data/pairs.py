@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["ROLES", "Pairs", "Problem", "multi_hot"]
+__all__ = ["ROLES", "Pairs", "Problem", "holds_vectors", "multi_hot"]
 
 ROLES = ("train", "database", "validation", "query")
 
@@ -27,11 +27,13 @@ class Pairs:
     Args:
         name: the data set's name.
         ids: n different strings.
-        images: n image sources (see `udsph_tf.data.images`).
-        texts: n strings.
+        images: n image sources (see `udsph_tf.data.images`), or (n, dim) float where a data set
+            has feature vectors in their place.
+        texts: n strings, or (n, dim) float.
         labels: (n, num_labels) uint8, multi-hot.
         label_names: num_labels names. A name of the form `group=value` belongs to `group`.
-        roles: n of `ROLES`, or None before a split. `train` items are part of the database.
+        roles: n of `ROLES`, or None before a split. `train` items are part of the database. A
+            reader gives `query` and `database` where the data set fixes its query items.
 
     Raises:
         ValueError: lengths differ, a label is not 0 or 1, an id occurs twice, or a role is unknown.
@@ -49,7 +51,9 @@ class Pairs:
         for column in ("ids", "images", "texts", "roles"):
             values = getattr(self, column)
             if values is not None:
-                object.__setattr__(self, column, np.asarray(values, dtype=object))
+                vectors = column in ("images", "texts") and holds_vectors(values)
+                dtype = np.float32 if vectors else object
+                object.__setattr__(self, column, np.asarray(values, dtype=dtype))
         labels = np.asarray(self.labels)
         if not np.isin(labels, (0, 1)).all():
             raise ValueError(f"`labels` must hold only 0 and 1. Received: {np.unique(labels)[:5]}")
@@ -114,12 +118,21 @@ class Pairs:
         return replace(self, labels=self.labels[:, used], label_names=names)
 
     def checksum(self) -> str:
-        """SHA-256 over ids, texts and labels in the order of the ids: equal for equal data."""
+        """SHA-256 over ids, texts, labels and vectors in the order of the ids."""
         digest = hashlib.sha256("\x1f".join(self.label_names).encode())
         for row in np.argsort(self.ids.astype(str), kind="stable"):
             hot = ",".join(str(column) for column in np.flatnonzero(self.labels[row]))
-            digest.update(f"\x1e{self.ids[row]}\x1f{self.texts[row]}\x1f{hot}".encode())
+            text = _content(self.texts[row])
+            digest.update(f"\x1e{self.ids[row]}\x1f{text}\x1f{hot}".encode())
+            # Sources of pictures are paths, which differ from machine to machine.
+            if holds_vectors(self.images):
+                digest.update(f"\x1f{_content(self.images[row])}".encode())
         return digest.hexdigest()
+
+
+def holds_vectors(column: Sequence | np.ndarray) -> bool:
+    """Is this column of `Pairs` feature vectors, (n, dim) float, in place of pictures or words?"""
+    return isinstance(column, np.ndarray) and column.ndim == 2 and column.dtype.kind == "f"
 
 
 def multi_hot(label_sets: Iterable[Iterable[str]]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -137,6 +150,10 @@ def multi_hot(label_sets: Iterable[Iterable[str]]) -> tuple[np.ndarray, tuple[st
     for row, one in enumerate(label_sets):
         labels[row, [column[name] for name in one]] = 1
     return labels, tuple(names)
+
+
+def _content(value: str | np.ndarray) -> str:
+    return value.astype("<f4").tobytes().hex() if isinstance(value, np.ndarray) else value
 
 
 def _some(names: Iterable[str], most: int = 5) -> str:

@@ -35,23 +35,37 @@ def make_split(
 ) -> Split:
     """Draw query, validation and training items at random; the rest is database.
 
+    Where the pairs have roles already, their `query` items are the query, and the draw is among
+    the others.
+
     Args:
         pairs: all usable items.
-        num_query: items of the role `query`; 0 takes a tenth of all, at most 2,000.
-        num_validation: items of the role `validation`; 0 as for `num_query`.
+        num_query: items of the role `query`; 0 takes a tenth of all, at most 2,000, or those that
+            are fixed.
+        num_validation: items of the role `validation`; 0 takes a tenth of all, at most 2,000, and
+            -1 takes none.
         num_train: items of the role `train`, out of the database; 0 takes all of it.
         seed: seed of the draw. The draw depends on it and on the ids alone.
 
     Raises:
-        ValueError: there are too few items, or no two training items share a label.
+        ValueError: there are too few items, no two training items share a label, or `num_query`
+            is not the number of the fixed query items.
     """
-    if min(num_query, num_validation, num_train) < 0:
+    if min(num_query, num_validation + 1, num_train) < 0:
         raise ValueError(
-            "`num_query`, `num_validation` and `num_train` must not be negative. "
+            "`num_query`, `num_validation` and `num_train` must not be negative, but for "
+            "num_validation=-1, which takes none. "
             f"Received: {num_query}, {num_validation}, {num_train}"
         )
+    fixed = np.flatnonzero(pairs.roles == "query") if pairs.roles is not None else np.array([], int)
+    if len(fixed) and num_query not in (0, len(fixed)):
+        raise ValueError(
+            f"`{pairs.name}` fixes its {len(fixed)} query items; leave data.num_query at 0. "
+            f"Received: num_query={num_query}"
+        )
     tenth = min(2000, max(1, len(pairs) // 10))
-    num_query, num_validation = num_query or tenth, num_validation or tenth
+    num_query = num_query or len(fixed) or tenth
+    num_validation = max(0, num_validation or tenth)
     left = len(pairs) - num_query - num_validation
     if left < max(2, num_train):
         raise ValueError(
@@ -60,7 +74,8 @@ def make_split(
             "data.num_validation=... or data.num_train=..."
         )
     by_id = np.argsort(pairs.ids.astype(str), kind="stable")
-    order = by_id[np.random.default_rng(seed).permutation(len(pairs))]
+    free = by_id[~np.isin(by_id, fixed)]
+    order = np.concatenate([fixed, free[np.random.default_rng(seed).permutation(len(free))]])
     num_train = num_train or left
     bounds = np.cumsum([num_query, num_validation, num_train])
     names = ("query", "validation", "train", "database")

@@ -5,12 +5,14 @@ tf.data, in a SavedModel and in a TFLite file. Token id 0 pads.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
+from tensorflow_text.python.ops.bert_tokenizer import BasicTokenizer
 from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset
 
 from udsph_tf.files import write_text
@@ -22,6 +24,7 @@ __all__ = [
     "as_bytes",
     "build_vocabulary",
     "read_vocabulary",
+    "whole_word_vocabulary",
     "write_vocabulary",
 ]
 
@@ -59,6 +62,31 @@ def build_vocabulary(texts: Sequence[str], size: int) -> list[str]:
         # The tool's own least count of 10 leaves small collections with hardly more than letters.
         learn_params={"lower_thresh": 2},
     )
+
+
+def whole_word_vocabulary(texts: Sequence[str], size: int) -> list[str]:
+    """A vocabulary of whole words, for words whose spelling says nothing, such as `tag0017`.
+
+    Every other word is `[UNK]`: parts of such a word would liken it to strangers.
+
+    Args:
+        texts: training texts.
+        size: most pieces, `[PAD]` and `[UNK]` included; rarer words are left out beyond it.
+
+    Raises:
+        ValueError: the texts hold no word.
+
+    Example:
+        >>> whole_word_vocabulary(["tag7 tag9", "tag9"], 100)
+        ['[PAD]', '[UNK]', 'tag9', 'tag7']
+    """
+    # The tokenizer's own first step, so that both mean the same by a word.
+    split = BasicTokenizer(lower_case=True)
+    words = split.tokenize([as_bytes(text) for text in texts]).flat_values.numpy().tolist()
+    counts = Counter(word.decode() for word in words)
+    if not any(re.search(r"\w", word) for word in counts):
+        raise ValueError("The training texts hold no word to build a vocabulary of")
+    return [PAD, UNKNOWN, *sorted(counts, key=lambda word: (-counts[word], word))][:size]
 
 
 def write_vocabulary(path: str | Path, vocabulary: Sequence[str]) -> None:

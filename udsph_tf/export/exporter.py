@@ -46,16 +46,22 @@ def export(run: RunFolder, out: str | Path, held_back: Pairs, *, overwrite: bool
         FileExistsError: `out` exists and `overwrite` is False, or it holds something that is not
             an export.
         FileNotFoundError: the run has not ended.
-        ValueError: `held_back` is empty, or one of its pictures cannot be used any more.
+        ValueError: `held_back` is empty, one of its pictures cannot be used any more, or the run
+            was trained on feature vectors.
         ExportError: a float32 form does not run, or writes other codes than the Keras model.
         OSError: a file cannot be written.
     """
     finished = run.require_finished()
+    config = run.config()
+    if "vector" in (config.image.body, config.text.body):
+        raise ValueError(
+            f"The run in {run.path} was trained on feature vectors, which have no image or text "
+            "encoder: it can be evaluated, and neither exported nor searched with words or pictures"
+        )
     if not len(held_back):
         raise ValueError("`held_back` must hold at least one item. Received: none")
     if overwrite:
         _check_replaceable(Path(out))
-    config = run.config()
     tokenizer = text_tokenizer(config, run.vocabulary)
     with (
         new_folder(out, overwrite=overwrite) as folder,

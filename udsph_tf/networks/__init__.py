@@ -10,6 +10,7 @@ from udsph_tf.networks.label_net import label_net
 from udsph_tf.networks.small_cnn import small_cnn
 from udsph_tf.networks.text_bodies import minilm, wordpiece
 from udsph_tf.networks.text_hasher import text_hasher
+from udsph_tf.networks.vector_bodies import image_vector, text_vector
 
 __all__ = [
     "CrossModalAttention",
@@ -20,9 +21,11 @@ __all__ = [
     "efficientnet_lite0",
     "hash_writer",
     "image_hasher",
+    "image_vector",
     "label_net",
     "minilm",
     "small_cnn",
     "text_hasher",
+    "text_vector",
     "wordpiece",
 ]

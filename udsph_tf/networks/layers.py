@@ -6,7 +6,7 @@ from keras import ops
 
 from udsph_tf.codes import BIT_WEIGHTS, check_num_bits
 
-__all__ = ["MaskedMean", "NotEqual", "PackBits", "Standardize", "WordDropout"]
+__all__ = ["Hellinger", "MaskedMean", "NotEqual", "PackBits", "Standardize", "WordDropout"]
 
 
 @keras.saving.register_keras_serializable(package="udsph_tf")
@@ -92,6 +92,24 @@ class WordDropout(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="udsph_tf")
+class Hellinger(keras.layers.Layer):
+    """Square roots of shares, sqrt(x_k / sum_j x_j): counts whose large values weigh less.
+
+    Input (n, dim) float, where negative numbers count as 0; output (n, dim), of unit length, and
+    zero where all of x is.
+
+    Source: Arandjelovic and Zisserman, CVPR 2012 (RootSIFT).
+    """
+
+    def call(self, counts):
+        counts = ops.maximum(counts, 0.0)
+        return ops.sqrt(counts / ops.maximum(ops.sum(counts, axis=-1, keepdims=True), 1e-12))
+
+    def compute_output_spec(self, counts):
+        return keras.KerasTensor(counts.shape, counts.dtype)
 
 
 @keras.saving.register_keras_serializable(package="udsph_tf")

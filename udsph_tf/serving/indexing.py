@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from udsph_tf.data.images import pixels_or_reason
-from udsph_tf.data.pairs import Pairs, Problem
+from udsph_tf.data.pairs import Pairs, Problem, holds_vectors
 from udsph_tf.litert import num_cores
 from udsph_tf.search import Item, write_index
 from udsph_tf.search.store import check_target
@@ -37,9 +37,14 @@ def index_pairs(
 
     Raises:
         FileExistsError: `out` exists.
-        ValueError: no item is usable.
+        ValueError: no item is usable, or the collection holds feature vectors.
     """
     check_target(Path(out), overwrite)  # before the long work, not after it
+    if holds_vectors(pairs.images) or holds_vectors(pairs.texts):
+        raise ValueError(
+            f"`{pairs.name}` holds feature vectors, which have no image or text encoder, so they "
+            "cannot be indexed; `udsph evaluate` searches them"
+        )
     images, texts = ImageEncoder(artefacts), TextEncoder(artefacts)
     codes, problems = [], []
     for rows, pixels, failed in _decoded(pairs, images.size):

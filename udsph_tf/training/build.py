@@ -14,6 +14,7 @@ from udsph_tf.networks.label_net import label_net
 from udsph_tf.networks.small_cnn import small_cnn
 from udsph_tf.networks.text_bodies import minilm, wordpiece
 from udsph_tf.networks.text_hasher import text_hasher
+from udsph_tf.networks.vector_bodies import image_vector, text_vector
 from udsph_tf.training.schedules import learning_rate_schedule
 from udsph_tf.training.udsph import GROUPS, UDSPH
 
@@ -44,14 +45,26 @@ class Bodies:
         return hasher if self.text.trainable else attach_body(self.text, hasher, "text_encoder")
 
 
-def build_image_body(config: Config) -> keras.Model:
+def build_image_body(config: Config, vectors: np.ndarray | None = None) -> keras.Model:
     """The image body of a configuration.
+
+    Args:
+        config: the configuration.
+        vectors: for the body `vector`, (n, dim) of the training items.
 
     Raises:
         ImportError: pretrained weights are not installed; the message has the pip command.
         ValueError: it has no block `training.finetune_from`, and is to be fine-tuned from there.
     """
     shape = (config.image.size, config.image.size, 3)
+    if config.image.body == "vector":
+        # A part of the model, although nothing in it is trained: there is nothing to cache.
+        return image_vector(
+            vectors,
+            form=config.image.vector_form,
+            noise=config.image.vector_noise,
+            seed=config.training.seed,
+        )
     finetuned, block = "image" in config.finetuned(), config.training.finetune_from
     from_pixels = config.image.trainable or (finetuned and not block)
     augment = config.image.augment and from_pixels
@@ -67,12 +80,26 @@ def build_image_body(config: Config) -> keras.Model:
     return body
 
 
-def build_text_body(config: Config, vocabulary_size: int) -> keras.Model:
+def build_text_body(
+    config: Config, vocabulary_size: int, vectors: np.ndarray | None = None
+) -> keras.Model:
     """The text body of a configuration.
+
+    Args:
+        config: the configuration.
+        vocabulary_size: number of word pieces, where the body reads some.
+        vectors: for the body `vector`, (n, dim) of the training items.
 
     Raises:
         ImportError: pretrained weights are not installed; the message has the pip command.
     """
+    if config.text.body == "vector":
+        return text_vector(
+            vectors,
+            form=config.text.vector_form,
+            noise=config.text.vector_noise,
+            seed=config.training.seed,
+        )
     if config.text.body == "minilm":
         body = minilm(config.text.max_tokens)
     else:

@@ -36,6 +36,8 @@ class State:
     best_epoch: int = 0
     best_score: float = -1.0
     history: list = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    """When this process began to train; `elapsed` of a history line counts from here."""
 
     def is_exhausted(self, patience: int, since: int = 0) -> bool:
         """Have `patience` epochs after epoch `since` gone by without a better score?
@@ -111,7 +113,8 @@ class AfterEpoch(keras.callbacks.Callback):
     Args:
         run: the run folder.
         state: how far the run has come; updated.
-        validation: what scores an epoch.
+        validation: what scores an epoch; None where no item is held back, and the best epoch is
+            the last one.
         stage: the stage's name, for the report.
         total_epochs: epochs of all hasher stages together.
         patience: epochs without a better score after which training stops; 0 never stops it.
@@ -122,7 +125,7 @@ class AfterEpoch(keras.callbacks.Callback):
         self,
         run: RunFolder,
         state: State,
-        validation: Validation,
+        validation: Validation | None,
         stage: str,
         total_epochs: int,
         patience: int = 0,
@@ -158,23 +161,33 @@ class AfterEpoch(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in logs.items()}
         logs["learning_rate"] = float(self.model.image_optimizer.learning_rate)
         trained = time.monotonic() - self._started
-        scores = self._validation()
-        score = (scores["image_to_text"] + scores["text_to_image"]) / 2
+        scores = self._validation() if self._validation else {}
         state, epoch = self._state, epoch + 1
-        if score > state.best_score:
+        if not scores:
+            state.best_epoch = epoch
+        elif (score := (scores["image_to_text"] + scores["text_to_image"]) / 2) > state.best_score:
             state.best_epoch, state.best_score = epoch, score
         state.epoch = epoch
+        elapsed = time.monotonic() - state.began
         state.history.append(
-            {"epoch": epoch, "stage": self._stage, "seconds": trained, **scores, **logs}
+            {
+                "epoch": epoch,
+                "stage": self._stage,
+                "seconds": trained,
+                "elapsed": elapsed,
+                **scores,
+                **logs,
+            }
         )
         save_state(self.model, self._run, state)
-        mark = "  best" if state.best_epoch == epoch else ""
-        tqdm.write(
-            f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
-            f"validation MAP image->text {scores['image_to_text']:.4f} "
-            f"text->image {scores['text_to_image']:.4f}  {trained:.1f} s{mark}",
-            file=sys.stderr,
-        )
+        line = f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
+        if scores:
+            line += (
+                f"validation MAP image->text {scores['image_to_text']:.4f} "
+                f"text->image {scores['text_to_image']:.4f}  "
+            )
+        mark = "  best" if scores and state.best_epoch == epoch else ""
+        tqdm.write(f"{line}{trained:.1f} s{mark}", file=sys.stderr)
         if state.is_exhausted(self._patience, self._since):
             tqdm.write(
                 f"no better validation MAP in {self._patience} epochs: stopped", file=sys.stderr

@@ -44,7 +44,7 @@ def evaluate(
 
     Raises:
         FileNotFoundError: the run has not ended.
-        ValueError: an unknown role.
+        ValueError: an unknown role, or no item has it.
     """
     if role not in _ROLES:
         raise ValueError(f"`role` must be one of {_ROLES}. Received: role={role!r}")
@@ -54,6 +54,11 @@ def evaluate(
     if finished.get("stage") == "finetune":
         material, _ = prepare_finetuning(config, run, material, cache)
     pairs = material.pairs
+    if not len(pairs.indices(role)):
+        raise ValueError(
+            f"The run in {run.path} holds back no {role} items. To choose something on them, fit "
+            "with --set data.num_validation=0 (a tenth) or a number"
+        )
     rows = {name: pairs.indices(name) for name in (role, "database")}
     model = run.load()
     hashers = {

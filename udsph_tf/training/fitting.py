@@ -38,7 +38,7 @@ _ADAPTED_ITEMS = 4096
 
 
 def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = False) -> RunFolder:
-    """Train, keeping the epoch with the best validation MAP.
+    """Train, keeping the epoch with the best validation MAP (the last one without validation).
 
     A killed run goes on from its last whole epoch with `resume=True`, and ends as it would have
     ended without the kill.
@@ -95,7 +95,7 @@ def _train(
         save_state(model, run, state)
     else:
         _LOG.info("Going on after epoch %d", state.epoch)
-    validation = Validation(model, material, training.validation_database, training.seed)
+    validation = _validation(config, model, material)
     log = TensorBoardLog(run, state.history)
     ends = {"separate": training.separate_epochs, "joint": total}
     if config.finetuned():
@@ -109,7 +109,7 @@ def _train(
             # Fewer than planned where the stages before were stopped early.
             since = sum(line["stage"] != stage for line in state.history)
             end = since + training.finetune_epochs
-            validation = Validation(model, material, training.validation_database, training.seed)
+            validation = _validation(config, model, material)
         # Before the check, so that a run that is over is saved with the stage it ended in.
         model.compile(optimizers, stage=stage, precision=training.precision)
         if state.epoch >= end or state.is_exhausted(patience, since):
@@ -138,6 +138,14 @@ def _train(
         model, material = before
     model.load_weights(run.checkpoint(state.best_epoch))
     return model, material, best_stage
+
+
+def _validation(config: Config, model, material: Material) -> Validation | None:
+    """What scores an epoch; None where no item is held back for it."""
+    if not len(material.pairs.indices("validation")):
+        return None
+    training = config.training
+    return Validation(model, material, training.validation_database, training.seed)
 
 
 def _adapt_to_inputs(config: Config, model, material: Material, rows: np.ndarray) -> None:
@@ -189,7 +197,7 @@ def _finish(run: RunFolder, model, material: Material, stage: str, seconds: dict
         {
             "best_epoch": state["best_epoch"],
             "stage": stage,
-            "validation_map": state["best_score"],
+            "validation_map": state["best_score"] if state["best_score"] >= 0 else None,
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},
         },

@@ -15,6 +15,7 @@ _GROUPS = {
     "image_to_text": "validation",
     "text_to_image": "validation",
     "learning_rate": "training",
+    "elapsed": "training",
     "seconds": "training",
 }
 

@@ -8,12 +8,23 @@ import numpy as np
 
 from udsph_tf.config import Config
 from udsph_tf.data.catalogue import CATALOGUE, read_pairs
-from udsph_tf.data.pairs import Pairs
+from udsph_tf.data.pairs import Pairs, holds_vectors
 from udsph_tf.data.splits import apply_split, make_split, read_split, write_split
-from udsph_tf.data.tokenizer import build_vocabulary, read_vocabulary, write_vocabulary
+from udsph_tf.data.tokenizer import (
+    build_vocabulary,
+    read_vocabulary,
+    whole_word_vocabulary,
+    write_vocabulary,
+)
 from udsph_tf.networks.text_bodies import minilm_folder
 from udsph_tf.training.build import Bodies, build_image_body, build_text_body
-from udsph_tf.training.preparation import Inputs, drop_problems, prepare_images, prepare_texts
+from udsph_tf.training.preparation import (
+    Inputs,
+    drop_problems,
+    prepare_images,
+    prepare_texts,
+    prepare_vectors,
+)
 from udsph_tf.training.run_folder import RunFolder, text_tokenizer
 
 __all__ = ["Material", "prepare", "run_pairs"]
@@ -42,13 +53,17 @@ def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
     """
     known = [problem["id"] for problem in run.read_json("problems") or ()]
     pairs, problems = read_pairs(config.data)
+    _check_bodies(config, pairs)
     usable = drop_problems(pairs, problems, config.data.bad_items, known)
     pairs = pairs.take(usable)
     keras.utils.set_random_seed(config.training.seed)
-    image_body = build_image_body(config)
-    image, unreadable = prepare_images(
-        pairs, config.image.size, None if config.image.trainable else image_body, cache
-    )
+    if config.image.body == "vector":
+        image, unreadable = prepare_vectors(pairs.images), []
+    else:
+        image_body = build_image_body(config)
+        image, unreadable = prepare_images(
+            pairs, config.image.size, None if config.image.trainable else image_body, cache
+        )
     readable = drop_problems(pairs, unreadable, config.data.bad_items, known)
     kept = CATALOGUE[config.data.dataset].finish(pairs.take(readable))
     position = {item: index for index, item in enumerate(pairs.ids)}
@@ -67,13 +82,9 @@ def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
         write_split(run.split, split)
     pairs = apply_split(kept, split)
     run.write_json("labels", list(pairs.label_names))
-    if not run.vocabulary.is_file():
-        write_vocabulary(run.vocabulary, _vocabulary(config, pairs))
-    tokenizer = text_tokenizer(config, run.vocabulary)
-    text_body = build_text_body(config, len(tokenizer.vocabulary))
-    text = prepare_texts(
-        tokenizer.encode(pairs.texts), None if config.text.trainable else text_body, cache
-    )
+    if config.image.body == "vector":
+        image_body = build_image_body(config, pairs.images[pairs.indices("train")])
+    text, text_body = _prepare_texts(config, run, pairs, cache)
     return Material(pairs, image, text, Bodies(image_body, text_body))
 
 
@@ -90,8 +101,41 @@ def run_pairs(run: RunFolder) -> Pairs:
     return apply_split(CATALOGUE[config.data.dataset].finish(usable), read_split(run.split))
 
 
+def _prepare_texts(
+    config: Config, run: RunFolder, pairs: Pairs, cache: str | Path
+) -> tuple[Inputs, keras.Model]:
+    if config.text.body == "vector":
+        body = build_text_body(config, 0, pairs.texts[pairs.indices("train")])
+        return prepare_vectors(pairs.texts), body
+    if not run.vocabulary.is_file():
+        write_vocabulary(run.vocabulary, _vocabulary(config, pairs))
+    tokenizer = text_tokenizer(config, run.vocabulary)
+    body = build_text_body(config, len(tokenizer.vocabulary))
+    frozen = None if config.text.trainable else body
+    return prepare_texts(tokenizer.encode(pairs.texts), frozen, cache), body
+
+
+def _check_bodies(config: Config, pairs: Pairs) -> None:
+    """Vectors need the body `vector`, pictures and words another one."""
+    columns = {"image": pairs.images, "text": pairs.texts}
+    for section, column in columns.items():
+        vectors, body = holds_vectors(column), getattr(config, section).body
+        if vectors and body != "vector":
+            raise ValueError(
+                f"`{pairs.name}` holds feature vectors: `{section}.body` must be `vector`. "
+                f"Received: {section}.body={body!r}"
+            )
+        if not vectors and body == "vector":
+            what = "pictures" if section == "image" else "words"
+            raise ValueError(
+                f"`{pairs.name}` holds {what}: `{section}.body` must not be `vector`, which reads "
+                "feature vectors"
+            )
+
+
 def _vocabulary(config: Config, pairs: Pairs) -> list[str]:
     if config.text.body == "minilm":
         return read_vocabulary(minilm_folder() / "vocab.txt")
     texts = pairs.texts[pairs.indices("train")]
-    return build_vocabulary(list(texts), config.text.vocabulary_size)
+    build = whole_word_vocabulary if config.text.whole_words else build_vocabulary
+    return build(list(texts), config.text.vocabulary_size)

@@ -20,7 +20,14 @@ from udsph_tf.data.images import pixels_or_reason, source_fingerprint
 from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.litert import LiteRTModel, convert_model, num_cores
 
-__all__ = ["Inputs", "default_cache", "drop_problems", "prepare_images", "prepare_texts"]
+__all__ = [
+    "Inputs",
+    "default_cache",
+    "drop_problems",
+    "prepare_images",
+    "prepare_texts",
+    "prepare_vectors",
+]
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = "1"
@@ -121,6 +128,11 @@ def prepare_texts(token_ids: np.ndarray, body: keras.Model | None, cache: str | 
     run = _runner(body)
     store.fill(lambda part: (run(token_ids[part]), {}), "texts")
     return Inputs({name: store.array(name) for name in layout}, rows)
+
+
+def prepare_vectors(vectors: np.ndarray) -> Inputs:
+    """Feature vectors (n, dim) as they are: the body standardises them."""
+    return Inputs({"vector": vectors}, np.arange(len(vectors)))
 
 
 def drop_problems(
