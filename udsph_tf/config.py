@@ -44,6 +44,7 @@ IMAGE_POOLINGS = ("last", "stages")
 VECTOR_FORMS = ("hellinger", "plain")
 SIMILARITY_FORMS = ("levels", "likelihood")
 OVERLAPS = ("dice", "jaccard")
+ADVERSARIAL_ON = ("features", "hash")
 LOCAL_FORMS = ("hinge", "likelihood")
 SCHEDULES = ("constant", "cosine", "linear")
 OPTIMIZERS = ("adam", "adamw")
@@ -58,6 +59,7 @@ _POSITIVE = (
     "network.local_dim",
     "loss.instance_temperature",
     "loss.local_items",
+    "training.discriminator_rate",
     "training.max_anchors",
     "training.validation_database",
     "training.finetune_epochs",
@@ -165,6 +167,18 @@ class LossConfig:
     """Items of a batch between which the local term compares every pair."""
     gradient_penalty: float = 1.0
     """Weight of the discriminators' gradient penalty."""
+    adversarial_on: str = field(default="features", metadata={"choices": ADVERSARIAL_ON})
+    """What the discriminators look at."""
+    adversarial_labels: bool = False
+    """Show the discriminators the labels too."""
+    adversarial_noise: float = 0.0
+    """Length of the noise on what they see, where a sample has length 1."""
+    adversarial_spectral_norm: bool = False
+    """Divide the discriminators' kernels by their largest singular values."""
+    adversarial_warmup: int = 0
+    """Steps of the joint stage over which the adversarial weight rises to its whole."""
+    adversarial_decay: int = 0
+    """Steps after that over which it falls to 0; 0 keeps it."""
     instance: float = 0.6
     """i: an item's own counterpart is nearer than the other items of its batch."""
     instance_temperature: float = 0.1
@@ -198,6 +212,8 @@ class TrainingConfig:
     batch_size: int = 0
     """Pairs of a step; 0 makes about forty steps an epoch, of 64 to 256 pairs."""
     learning_rate: float = 1e-3
+    discriminator_rate: float = 1.0
+    """Learning rate of the discriminators as a multiple of `learning_rate`."""
     label_epochs: int = 30
     """Stage 1a: passes of 16 steps of the label net over the semantic anchors."""
     separate_epochs: int = 5

@@ -118,11 +118,12 @@ def test_discriminator_step_tells_the_label_net_from_a_hasher(make_model):
     model = make_model(LossConfig(adversarial=0.1, gradient_penalty=0.0))
     model.compile({"text_discriminator": keras.optimizers.Adam(1e-2)}, run_eagerly=True)
     rng = np.random.default_rng(0)
-    real = tf.constant(rng.normal(1, 1, size=(64, 8)), tf.float32)
-    fake = tf.constant(rng.normal(-1, 1, size=(64, 8)), tf.float32)
+    real, fake = (
+        {"features": tf.constant(rng.normal(mean, 1, size=(64, 8)), tf.float32)} for mean in (1, -1)
+    )
     before = values(model, "image_discriminator")
     for _ in range(20):
-        logs = model._discriminator_step("text", real, fake)
+        logs = model._discriminator_step("text", real, fake, None)
     assert logs["text_discriminator_accuracy"] > 0.9
     assert logs["text_discriminator"] < 1
     # A discriminator a modality: the other one has not moved.
@@ -130,28 +131,16 @@ def test_discriminator_step_tells_the_label_net_from_a_hasher(make_model):
         np.testing.assert_array_equal(old, new)
 
 
-def test_gradient_penalty_of_a_linear_verdict_is_the_squared_excess_of_its_length():
-    # D(f) = 3 f_1 + 4 f_2 has a gradient of length 5 everywhere: (5 - 1)^2 = 16.
-    features = keras.Input((2,))
-    network = keras.Model(features, keras.layers.Dense(1, use_bias=False)(features))
-    network.set_weights([np.array([[3.0], [4.0]])])
-    rng = np.random.default_rng(0)
-    real, fake = (tf.constant(rng.normal(size=(6, 2)), tf.float32) for _ in range(2))
-    penalty = _gradient_penalty(network, real, fake, keras.random.SeedGenerator(0))
-    assert float(penalty) == pytest.approx(16, 1e-5)
-
-
-@pytest.mark.parametrize("scale", [0.0, 1e-6, 1e4])
-def test_gradient_penalty_at_extreme_features_has_a_finite_gradient(scale, make_model):
-    network = make_model().image_discriminator
-    rng = np.random.default_rng(0)
-    real, fake = (tf.constant(scale * rng.normal(size=(6, 8)), tf.float32) for _ in range(2))
-    with tf.GradientTape() as tape:
-        penalty = _gradient_penalty(network, real, fake, keras.random.SeedGenerator(0))
-    assert np.isfinite(penalty)
-    for gradient in tape.gradient(penalty, network.trainable_variables):
-        # The last bias shifts every verdict equally, so it has none.
-        assert gradient is None or np.isfinite(gradient).all()
+def test_adversarial_ramp_is_that_of_the_joint_steps_and_weighs_the_term(make_model, batch):
+    weights = {"adversarial": 1.0, "adversarial_warmup": 4}
+    model = make_model(LossConfig(**weights))
+    model.compile(stage="joint")
+    model.fit(*batch, batch_size=8, epochs=1, verbose=0)
+    assert float(model.joint_steps) == 3
+    assert float(model._total({"adversarial": 2.0})) == pytest.approx(1.5)
+    model.compile(stage="separate")
+    model.fit(*batch, batch_size=8, epochs=1, verbose=0)
+    assert float(model.joint_steps) == 3
 
 
 # --- Terms of weight 0 ---

@@ -149,9 +149,10 @@ def build_optimizers(config: Config, hasher_steps: int, label_steps: int) -> dic
 
     def make(group):
         is_label = group == "label"
+        share = training.discriminator_rate if group.endswith("discriminator") else 1.0
         schedule = learning_rate_schedule(
             training.schedule,
-            training.learning_rate,
+            training.learning_rate * share,
             label_steps if is_label else hasher_steps,
             0 if is_label else hasher_steps * training.warmup_epochs // epochs,
         )

@@ -69,10 +69,9 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
     if loss.bit_balance:
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
     if loss.instance:
-        terms["instance"] = _mean(
-            instance_alignment(cosine, loss.instance_temperature)
-            for _, cosine in _hash_cosines(image, text, loss)
-        )
+        # At the whole length alone: few bits are better spent on what the labels say.
+        *_, (_, cosine) = _hash_cosines(image, text, loss)
+        terms["instance"] = instance_alignment(cosine, loss.instance_temperature)
     if loss.local and attention is not None:
         few = slice(0, loss.local_items)
         scores = attention(image["regions"][few], text["words"][few], text["word_mask"][few])

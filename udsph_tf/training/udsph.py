@@ -8,9 +8,15 @@ import tensorflow as tf
 from keras import ops
 
 from udsph_tf.config import PRECISIONS, Config, LossConfig, override
-from udsph_tf.losses import adversarial, discrimination
+from udsph_tf.losses import adversarial
 from udsph_tf.networks.cross_modal_attention import CrossModalAttention
-from udsph_tf.networks.discriminator import discriminator
+from udsph_tf.training.adversary import (
+    build_discriminator,
+    discriminator_loss,
+    ramp,
+    sample,
+    verdict,
+)
 from udsph_tf.training.precision import InHalf, scale_gradient, widen
 from udsph_tf.training.replicas import gather, reduce_gradients
 from udsph_tf.training.terms import TERMS, hasher_terms, label_net_terms, total
@@ -70,7 +76,6 @@ class UDSPH(keras.Model):
     ):
         super().__init__(**kwargs)
         fields = vars(loss) if isinstance(loss, LossConfig) else dict(loss or {})
-        feature_dim = label_net.output["features"].shape[-1]
         self.image_hasher = image_hasher
         self.text_hasher = text_hasher
         self.label_net = label_net
@@ -80,13 +85,17 @@ class UDSPH(keras.Model):
         sizes = {"num_bits": label_net.output["hash"].shape[-1]}
         self.loss_config = override(Config(), {"loss": fields, "network": sizes}).loss
         self.attention = attention or CrossModalAttention(name="attention")
-        self.image_discriminator = image_discriminator or discriminator(
-            feature_dim, name="image_discriminator"
+        self.image_discriminator = image_discriminator or build_discriminator(
+            label_net, self.loss_config, "image_discriminator"
         )
-        self.text_discriminator = text_discriminator or discriminator(
-            feature_dim, name="text_discriminator"
+        self.text_discriminator = text_discriminator or build_discriminator(
+            label_net, self.loss_config, "text_discriminator"
         )
         self.seed_generator = keras.random.SeedGenerator()
+        # Saved with the weights, so that a resumed run is as far on the ramp as it was.
+        self.joint_steps = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, name="joint_steps"
+        )
         self.stage = "joint"
         self.precision = "float32"
         self._trackers = {}
@@ -208,9 +217,10 @@ class UDSPH(keras.Model):
             self.attention if joint else None,
         )
         if joint and self.loss_config.adversarial:
-            terms["adversarial"] = adversarial(
-                self.image_discriminator(image["features"])
-            ) + adversarial(self.text_discriminator(text["features"]))
+            terms["adversarial"] = sum(
+                adversarial(self._verdict(name, outputs, labels))
+                for name, outputs in (("image", image), ("text", text))
+            )
         return terms
 
     def train_step(self, data):
@@ -225,14 +235,16 @@ class UDSPH(keras.Model):
         with tf.GradientTape() as tape:
             image, text = self._train_outputs("image", inputs), self._train_outputs("text", inputs)
             terms = self.compute_terms(image, text, label, labels, joint)
-            loss = total(terms, self.loss_config)
+            loss = self._total(terms)
         gradients = tape.gradient(loss, [image_variables, text_variables])
         self._apply("image", gradients[0], image_variables)
         self._apply("text", gradients[1], text_variables)
         logs = {"loss": loss, **terms}
         if joint and self.loss_config.adversarial:
-            for name, output in (("image", image), ("text", text)):
-                logs |= self._discriminator_step(name, label["features"], output["features"])
+            for name, outputs in (("image", image), ("text", text)):
+                logs |= self._discriminator_step(name, label, outputs, labels)
+        if joint:
+            self.joint_steps.assign_add(1.0)
         return self._track(logs)
 
     def test_step(self, data):
@@ -244,7 +256,7 @@ class UDSPH(keras.Model):
         text = gather(self.text_hasher(_only(inputs["text"]), training=False))
         label = self.label_net(labels, training=False)
         terms = self.compute_terms(image, text, label, labels, self.stage != "separate")
-        return self._track({"loss": total(terms, self.loss_config), **terms})
+        return self._track({"loss": self._total(terms), **terms})
 
     def get_config(self):
         nested = {
@@ -305,23 +317,31 @@ class UDSPH(keras.Model):
         terms = label_net_terms(batch, labels, anchors, self.loss_config)
         return {"loss": total(terms, self.loss_config), **terms}
 
-    def _discriminator_step(self, name, label_features, features):
+    def _total(self, terms):
+        if "adversarial" in terms:
+            share = ramp(self.joint_steps, self.loss_config)
+            terms = {**terms, "adversarial": share * terms["adversarial"]}
+        return total(terms, self.loss_config)
+
+    def _verdict(self, name, outputs, labels):
+        network = getattr(self, f"{name}_discriminator")
+        shown = sample(outputs, self.loss_config, self.seed_generator)
+        return verdict(network, shown, labels, self.loss_config)
+
+    def _discriminator_step(self, name, label, outputs, labels):
         network = getattr(self, f"{name}_discriminator")
         variables = self.group_variables(f"{name}_discriminator")
-        features = ops.stop_gradient(features)
+        real, fake = (
+            ops.stop_gradient(sample(each, self.loss_config, self.seed_generator))
+            for each in (label, outputs)
+        )
         with tf.GradientTape() as tape:
-            real, fake = network(label_features), network(features)
-            loss = discrimination(real, fake)
-            if self.loss_config.gradient_penalty:
-                penalty = _gradient_penalty(network, label_features, features, self.seed_generator)
-                loss = loss + self.loss_config.gradient_penalty * penalty
+            loss, accuracy = discriminator_loss(
+                network, real, fake, labels, self.loss_config, self.seed_generator
+            )
             scaled = getattr(self, f"{name}_discriminator_optimizer").scale_loss(loss)
         self._apply(f"{name}_discriminator", tape.gradient(scaled, variables), variables)
-        right = ops.cast(real > 0, "float32") + ops.cast(fake <= 0, "float32")
-        return {
-            f"{name}_discriminator": loss,
-            f"{name}_discriminator_accuracy": ops.mean(right) / 2,
-        }
+        return {f"{name}_discriminator": loss, f"{name}_discriminator_accuracy": accuracy}
 
     def _apply(self, group, gradients, variables):
         # Without the local term no gradient reaches the local projections.
@@ -349,18 +369,6 @@ class UDSPH(keras.Model):
     def _random_states(self):
         weights = {id(variable) for variable in self.weights}
         return [variable for variable in self.variables if id(variable) not in weights]
-
-
-def _gradient_penalty(network, real, fake, seed):
-    """mean_i (|grad D| - 1)^2 between real and fake features (Gulrajani et al., NeurIPS 2017)."""
-    share = keras.random.uniform((ops.shape(real)[0], 1), seed=seed)
-    between = share * real + (1 - share) * fake
-    with tf.GradientTape() as tape:
-        tape.watch(between)
-        verdict = network(between)
-    gradient = tape.gradient(verdict, between)
-    length = ops.sqrt(ops.sum(ops.square(gradient), axis=1) + 1e-12)
-    return ops.mean(ops.square(length - 1))
 
 
 def _only(inputs):
