@@ -63,6 +63,8 @@ class DataConfig:
     """Validation items; 0 takes a tenth of all items, at most 2,000."""
     num_train: int = 0
     """Training items, drawn from the database; 0 takes the whole database."""
+    unseen_kinds: int = 0
+    """Kinds (values of articleType) left out of training, to be searched for all the same."""
     bad_items: str = field(default="skip", metadata={"choices": ("skip", "error")})
     """What an unreadable image, an empty text or an item without label does."""
 

@@ -9,8 +9,14 @@ import numpy as np
 from udsph_tf.config import Config
 from udsph_tf.data.catalogue import CATALOGUE, read_pairs
 from udsph_tf.data.pairs import Pairs
-from udsph_tf.data.splits import apply_split, make_split, read_split, write_split
+from udsph_tf.data.splits import Split, apply_split, make_split, read_split, write_split
 from udsph_tf.data.tokenizer import build_vocabulary, read_vocabulary, write_vocabulary
+from udsph_tf.data.unseen_kinds import (
+    KIND_GROUP,
+    MIN_KIND_ITEMS,
+    hold_out_kinds,
+    train_without_kinds,
+)
 from udsph_tf.networks.text_bodies import minilm_folder
 from udsph_tf.training.build import Bodies, build_image_body, build_text_body
 from udsph_tf.training.preparation import Inputs, drop_problems, prepare_images, prepare_texts
@@ -64,6 +70,8 @@ def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
             num_train=config.data.num_train,
             seed=config.data.seed,
         )
+        if config.data.unseen_kinds:
+            split = _hold_out(config, run, kept, split)
         write_split(run.split, split)
     pairs = apply_split(kept, split)
     run.write_json("labels", list(pairs.label_names))
@@ -88,6 +96,13 @@ def run_pairs(run: RunFolder) -> Pairs:
     unusable = {problem["id"] for problem in run.read_json("problems")}
     usable = pairs.take(np.array([item not in unusable for item in pairs.ids]))
     return apply_split(CATALOGUE[config.data.dataset].finish(usable), read_split(run.split))
+
+
+def _hold_out(config: Config, run: RunFolder, pairs: Pairs, split: Split) -> Split:
+    number, seed = config.data.unseen_kinds, config.data.seed
+    names = hold_out_kinds(pairs, KIND_GROUP, number, MIN_KIND_ITEMS, seed)
+    run.write_json("unseen", names)
+    return train_without_kinds(pairs, split, names)
 
 
 def _vocabulary(config: Config, pairs: Pairs) -> list[str]:
