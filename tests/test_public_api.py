@@ -32,10 +32,12 @@ PUBLIC = {
         "Problem",
         "Split",
         "apply_split",
+        "hold_out_kinds",
         "make_split",
         "multi_hot",
         "read_pairs",
         "read_split",
+        "train_without_kinds",
         "write_split",
     ],
     "udsph_tf.evaluation": [

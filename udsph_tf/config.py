@@ -83,6 +83,8 @@ class DataConfig:
     for a last run after choosing, which keeps its last epoch."""
     num_train: int = 0
     """Training items, drawn from the database; 0 takes the whole database."""
+    unseen_kinds: int = 0
+    """Kinds (values of articleType) left out of training, to be searched for all the same."""
     bad_items: str = field(default="skip", metadata={"choices": ("skip", "error")})
     """What an unreadable image, an empty text or an item without label does."""
 

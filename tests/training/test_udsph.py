@@ -10,7 +10,7 @@ import tensorflow as tf
 from udsph_tf.config import LossConfig
 from udsph_tf.training import UDSPH
 from udsph_tf.training.terms import TERMS
-from udsph_tf.training.udsph import GROUPS, STAGES, _gradient_penalty
+from udsph_tf.training.udsph import GROUPS, STAGES
 
 
 def train(model, stage, batch, optimizers=None, eager=True, batch_size=24, **options):

@@ -9,12 +9,18 @@ import numpy as np
 from udsph_tf.config import Config
 from udsph_tf.data.catalogue import CATALOGUE, read_pairs
 from udsph_tf.data.pairs import Pairs, holds_vectors
-from udsph_tf.data.splits import apply_split, make_split, read_split, write_split
+from udsph_tf.data.splits import Split, apply_split, make_split, read_split, write_split
 from udsph_tf.data.tokenizer import (
     build_vocabulary,
     read_vocabulary,
     whole_word_vocabulary,
     write_vocabulary,
+)
+from udsph_tf.data.unseen_kinds import (
+    KIND_GROUP,
+    MIN_KIND_ITEMS,
+    hold_out_kinds,
+    train_without_kinds,
 )
 from udsph_tf.networks.text_bodies import minilm_folder
 from udsph_tf.training.build import Bodies, build_image_body, build_text_body
@@ -79,6 +85,8 @@ def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
             num_train=config.data.num_train,
             seed=config.data.seed,
         )
+        if config.data.unseen_kinds:
+            split = _hold_out(config, run, kept, split)
         write_split(run.split, split)
     pairs = apply_split(kept, split)
     run.write_json("labels", list(pairs.label_names))
@@ -131,6 +139,13 @@ def _check_bodies(config: Config, pairs: Pairs) -> None:
                 f"`{pairs.name}` holds {what}: `{section}.body` must not be `vector`, which reads "
                 "feature vectors"
             )
+
+
+def _hold_out(config: Config, run: RunFolder, pairs: Pairs, split: Split) -> Split:
+    number, seed = config.data.unseen_kinds, config.data.seed
+    names = hold_out_kinds(pairs, KIND_GROUP, number, MIN_KIND_ITEMS, seed)
+    run.write_json("unseen", names)
+    return train_without_kinds(pairs, split, names)
 
 
 def _vocabulary(config: Config, pairs: Pairs) -> list[str]:

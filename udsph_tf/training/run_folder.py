@@ -16,7 +16,7 @@ from udsph_tf.version import __version__
 __all__ = ["RunFolder", "text_tokenizer", "versions"]
 
 # What a run writes before it has read, checked and split its data.
-_FIRST_ENTRIES = {"checkpoints", "config.toml", "problems.json", "versions.json"}
+_FIRST_ENTRIES = {"checkpoints", "config.toml", "problems.json", "unseen.json", "versions.json"}
 _PACKAGES = ("ai-edge-litert", "keras", "keras-hub", "numpy", "tensorflow", "tensorflow-text")
 
 
@@ -27,6 +27,7 @@ class RunFolder:
     `config.toml` (resolved), `versions.json`, `split.json`, `problems.json`, `vocabulary.txt`,
     `labels.json`, `history.jsonl`, `tensorboard/`, `state.json` with `checkpoints/`, and at the end
     `model.keras`, `image_encoder.keras`, `text_encoder.keras` and `run.json`.
+    With `data.unseen_kinds` also `unseen.json`, the kinds that were left out of training.
     """
 
     path: Path
