@@ -1,6 +1,7 @@
 import pytest
 
-from udsph_tf.config import DATASETS, Config, DataConfig, override
+from udsph_tf.config import Config, DataConfig, override
+from udsph_tf.config_sections import DATASETS
 from udsph_tf.data import CATALOGUE, Pairs, read_pairs
 
 

@@ -45,6 +45,7 @@ _FROZEN_LITE0 = {
 _FASHION = {
     "data": {"num_query": 2000, "num_validation": 2000, "num_train": 10000},
     "image": _FROZEN_LITE0,
+    "training": {"joint_epochs": 20},
 }
 
 CATALOGUE = {
@@ -78,7 +79,8 @@ CATALOGUE = {
         source="as fashion",
         licence="as fashion",
         layout="as fashion; labels are articleType, baseColour, gender and usage",
-        defaults=_FASHION,
+        # Better on validation at 64 bits: NDCG@100 .766/.796 against .758/.785.
+        defaults={**_FASHION, "loss": {"overlap": "jaccard"}},
     ),
     "mirflickr724": Dataset(
         read=read_mirflickr724,

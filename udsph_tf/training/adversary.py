@@ -82,7 +82,8 @@ def ramp(steps, loss: LossConfig):
 
     Example:
         >>> from udsph_tf.config import LossConfig
-        >>> [float(ramp(s, LossConfig(adversarial_warmup=10, adversarial_decay=20))) for s in (5, 20)]
+        >>> loss = LossConfig(adversarial_warmup=10, adversarial_decay=20)
+        >>> [float(ramp(steps, loss)) for steps in (5, 20)]
         [0.5, 0.5]
     """
     steps = ops.cast(steps, "float32")

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from udsph_tf.config import PRECISIONS, Config, LossConfig, override
+from udsph_tf.config import Config, LossConfig, override
+from udsph_tf.config_sections import PRECISIONS
 from udsph_tf.losses import adversarial
 from udsph_tf.networks.cross_modal_attention import CrossModalAttention
 from udsph_tf.training.adversary import (

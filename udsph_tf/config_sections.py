@@ -1,0 +1,217 @@
+"""The sections of a configuration: what can be set, with its default and its meaning."""
+
+from dataclasses import dataclass, field
+
+from udsph_tf.codes import check_num_bits
+
+__all__ = [
+    "PRECISIONS",
+    "DataConfig",
+    "ImageConfig",
+    "LossConfig",
+    "NetworkConfig",
+    "TextConfig",
+    "TrainingConfig",
+]
+
+DATASETS = (
+    "fashion",
+    "fashion-attributes",
+    "manifest",
+    "mirflickr724",
+    "openmoji",
+    "wikipedia",
+)
+IMAGE_BODIES = ("efficientnet_lite0", "small_cnn", "vector")
+TEXT_BODIES = ("minilm", "vector", "wordpiece")
+IMAGE_POOLINGS = ("last", "stages")
+VECTOR_FORMS = ("hellinger", "plain")
+SIMILARITY_FORMS = ("levels", "likelihood")
+OVERLAPS = ("dice", "jaccard")
+ADVERSARIAL_ON = ("features", "hash")
+LOCAL_FORMS = ("hinge", "likelihood")
+SCHEDULES = ("constant", "cosine", "linear")
+OPTIMIZERS = ("adam", "adamw")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+FINETUNE = ("none", "image", "text", "both")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pairs, and how they are divided."""
+
+    dataset: str = field(default="openmoji", metadata={"choices": DATASETS})
+    root: str = ""
+    """Folder of the data set; unused by `openmoji`, which comes out of installed packages."""
+    seed: int = 0
+    """Seed of the split."""
+    num_query: int = 0
+    """Query items; 0 takes a tenth of all items, at most 2,000, or those the data set fixes."""
+    num_validation: int = 0
+    """Validation items; 0 takes a tenth of all items, at most 2,000. With -1 none is held back:
+    for a last run after choosing, which keeps its last epoch."""
+    num_train: int = 0
+    """Training items, drawn from the database; 0 takes the whole database."""
+    unseen_kinds: int = 0
+    """Kinds (values of articleType) left out of training, to be searched for all the same."""
+    bad_items: str = field(default="skip", metadata={"choices": ("skip", "error")})
+    """What an unreadable image, an empty text or an item without label does."""
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """The image body."""
+
+    body: str = field(default="small_cnn", metadata={"choices": IMAGE_BODIES})
+    size: int = 64
+    """Height and width in pixels that every picture is resized to."""
+    pooling: str = field(default="last", metadata={"choices": IMAGE_POOLINGS})
+    """What the body's pooled vector is made of: its `last` layer, or all its `stages` (Lite0)."""
+    trainable: bool = True
+    """Train the body too; a frozen body's outputs are computed once and cached."""
+    augment: bool = True
+    """Random flips, shifts, turns and zooms in training; needs a trainable body."""
+    vector_form: str = field(default="plain", metadata={"choices": VECTOR_FORMS})
+    """What the body `vector`, which has nothing to train, does before it standardises: nothing, or
+    square roots of shares (`hellinger`, for counts)."""
+    vector_noise: float = 0.0
+    """Deviation of the noise that `vector` adds in training, in [0, 1]; 1 is the vectors' own."""
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """The text body."""
+
+    body: str = field(default="wordpiece", metadata={"choices": TEXT_BODIES})
+    vocabulary_size: int = 8000
+    max_tokens: int = 24
+    embedding_dim: int = 256
+    trainable: bool = True
+    word_dropout: float = 0.0
+    """Share of word pieces hidden from the text hasher in training, in [0, 1)."""
+    whole_words: bool = False
+    """Keep every training word as one piece, for words whose spelling says nothing; `wordpiece`."""
+    vector_form: str = field(default="plain", metadata={"choices": VECTOR_FORMS})
+    vector_noise: float = 0.0
+    """Both as in `image`."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes shared by the two hashers and the label net."""
+
+    num_bits: int = 64
+    hidden_dim: int = 1024
+    feature_dim: int = 512
+    local_dim: int = 128
+    dropout: float = 0.4
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weight of every term; 0 switches a term off. Letters are those of the formulas in docs."""
+
+    feature_similarity: float = 5.0
+    """a: semantic preserving, features against the label net's."""
+    code_similarity: float = 5.0
+    """g: semantic preserving, codes against the label net's."""
+    cross_similarity: float = 5.0
+    """x: codes of the two modalities against each other."""
+    classification: float = 1.0
+    """b: label prediction."""
+    quantization: float = 0.1
+    """e: distance of relaxed hashes to the shared binary codes."""
+    bit_balance: float = 0.1
+    """u: every bit +1 for half of the items."""
+    adversarial: float = 0.01
+    """d: look like the label net's features to a discriminator."""
+    local: float = 0.2
+    """r: cross-modal attention over regions and words."""
+    similarity_form: str = field(default="levels", metadata={"choices": SIMILARITY_FORMS})
+    """`likelihood` of sharing a label, or regression to graded `levels` of shared labels."""
+    overlap: str = field(default="dice", metadata={"choices": OVERLAPS})
+    """Target of a pair in the form `levels`: how far its two label sets overlap."""
+    balance_pairs: bool = True
+    """Give every level of similarity the same total weight."""
+    local_form: str = field(default="hinge", metadata={"choices": LOCAL_FORMS})
+    local_items: int = 32
+    """Items of a batch between which the local term compares every pair."""
+    gradient_penalty: float = 1.0
+    """Weight of the discriminators' gradient penalty."""
+    adversarial_on: str = field(default="features", metadata={"choices": ADVERSARIAL_ON})
+    """What the discriminators look at."""
+    adversarial_labels: bool = False
+    """Show the discriminators the labels too."""
+    adversarial_noise: float = 0.0
+    """Length of the noise on what they see, where a sample has length 1."""
+    adversarial_spectral_norm: bool = False
+    """Divide the discriminators' kernels by their largest singular values."""
+    adversarial_warmup: int = 0
+    """Steps of the joint stage over which the adversarial weight rises to its whole."""
+    adversarial_decay: int = 0
+    """Steps after that over which it falls to 0; 0 keeps it."""
+    instance: float = 0.6
+    """i: an item's own counterpart is nearer than the other items of its batch."""
+    instance_temperature: float = 0.1
+    nested: str = ""
+    """Code lengths such as `16,32,64,128`: the first so many bits are good codes by themselves.
+    The last must be `network.num_bits`; empty trains that length alone."""
+
+    def nested_lengths(self) -> tuple[int, ...]:
+        """`nested` as numbers; empty where it is.
+
+        Raises:
+            ValueError: a length is not a positive multiple of 8, or they do not grow.
+        """
+        try:
+            lengths = tuple(check_num_bits(int(each)) for each in self.nested.split(",") if each)
+        except ValueError as error:
+            raise ValueError(
+                "`loss.nested` must be code lengths such as 16,32,64: multiples of 8. "
+                f"Received: {self.nested!r}"
+            ) from error
+        if list(lengths) != sorted(set(lengths)):
+            raise ValueError(f"`loss.nested` must grow. Received: {self.nested!r}")
+        return lengths
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long, how fast, and from which seed."""
+
+    seed: int = 0
+    batch_size: int = 0
+    """Pairs of a step; 0 makes about forty steps an epoch, of 64 to 256 pairs."""
+    learning_rate: float = 1e-3
+    discriminator_rate: float = 1.0
+    """Learning rate of the discriminators as a multiple of `learning_rate`."""
+    label_epochs: int = 30
+    """Stage 1a: passes of 16 steps of the label net over the semantic anchors."""
+    separate_epochs: int = 5
+    """Stage 1b: the two hashers, without adversary and attention."""
+    joint_epochs: int = 35
+    """Stage 2: every term."""
+    max_anchors: int = 2048
+    """Most label sets kept as semantic anchors; above it they are sampled by frequency."""
+    validation_database: int = 5000
+    """Most database items that validation items are searched in after each epoch."""
+    schedule: str = field(default="cosine", metadata={"choices": SCHEDULES})
+    """Course of the learning rate over both hasher stages: down to 0, or constant."""
+    warmup_epochs: int = 0
+    """Epochs in which the rate of hashers and discriminators rises from 0 to `learning_rate`."""
+    optimizer: str = field(default="adam", metadata={"choices": OPTIMIZERS})
+    weight_decay: float = 0.0
+    """Decoupled weight decay; for `adamw`, and for it alone."""
+    gradient_clip: float = 5.0
+    """Longest gradient of a group of variables (global norm); 0 leaves gradients as they are."""
+    early_stopping: int = 0
+    """Epochs without a better validation MAP after which a run ends; 0 never ends it early."""
+    precision: str = field(default="float32", metadata={"choices": PRECISIONS})
+    """What the hashers compute in within training steps; everything saved is float32."""
+    finetune: str = field(default="none", metadata={"choices": FINETUNE})
+    """Frozen bodies that go on learning, with both hashers, after the joint stage."""
+    finetune_epochs: int = 3
+    finetune_learning_rate: float = 1e-4
+    finetune_from: str = "block5a"
+    """The first block of the image body that learns; what is below it is computed once and cached.
+    Empty: the whole body, from pixels, with `image.augment`."""
