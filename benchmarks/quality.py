@@ -43,9 +43,12 @@ def main(_):
     for name, variant in experiment["variants"].items():
         for seed in experiment["seeds"]:
             run = _fit(path.stem, name, variant, seed, experiment)
-            rows += _scores(name, seed, run, experiment["role"])
             lines = run.history.read_text(encoding="utf-8").splitlines()
             history = [json.loads(line) for line in lines]
+            scored = _scores(name, seed, run, experiment["role"])
+            for row in scored:
+                row["scores"]["discriminator accuracy"] = _accuracy(history)
+            rows += scored
             curves.setdefault(name, []).append(
                 [(each["image_to_text"] + each["text_to_image"]) / 2 for each in history]
             )
@@ -92,6 +95,13 @@ def _scores(name: str, seed: int, run: RunFolder, role: str) -> list[dict]:
     return rows
 
 
+def _accuracy(history: list[dict]) -> float | None:
+    """Of both discriminators in the last five epochs; None without an adversary."""
+    names = ("image_discriminator_accuracy", "text_discriminator_accuracy")
+    values = [line[name] for line in history[-5:] for name in names if name in line]
+    return float(np.mean(values)) if values else None
+
+
 def _write(path: Path, experiment: dict, rows: list[dict], curves: dict) -> None:
     command = f"python benchmarks/quality.py --experiment {path} --root <{experiment['dataset']}>"
     machine = f"{platform.machine()}, {num_cores()} cores"
@@ -132,6 +142,8 @@ def _write(path: Path, experiment: dict, rows: list[dict], curves: dict) -> None
 
 def _cell(group: list[dict], measure: str) -> str:
     values = [row["scores"][measure] for row in group]
+    if None in values:
+        return "-"
     if measure.endswith(" s"):
         return f"{np.mean(values):.0f}"
     deviation = f" ({np.std(values, ddof=1):.3f})" if len(values) > 1 else ""
@@ -142,7 +154,7 @@ def _differences(groups: dict, measures: list[str], baseline: str | None) -> lis
     """Variant minus baseline, paired by seed, with its 95 % interval by Student's t."""
     if baseline is None:
         return []
-    measures = [each for each in measures if not each.endswith(" s")]
+    measures = [each for each in measures if not each.endswith((" s", "accuracy"))]
     lines = [
         f"\nDifference to {baseline}, paired by seed, with its 95 % interval (Student's t):\n",
         "| variant | bits | " + " | ".join(measures) + " |",
