@@ -94,7 +94,7 @@ def freeze_statistics(body: keras.Model) -> None:
     Batch normalization then uses its moving statistics in training too, so that a code still
     depends on one item alone, and does not drift with the few batches of fine-tuning. The
     gradient of a depthwise kernel is slow on a CPU, and so few weights matter little beside those
-    of the pointwise convolutions around them (docs/results/finetuning.md).
+    of the pointwise convolutions around them (docs/results/finetune.md).
     """
     for layer in body.layers:
         if isinstance(layer, (layers.BatchNormalization, layers.DepthwiseConv2D)):
