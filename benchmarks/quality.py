@@ -40,8 +40,9 @@ def main(_):
     path = Path(_EXPERIMENT.value)
     experiment = tomllib.loads(path.read_text(encoding="utf-8"))
     rows, curves = [], {}
-    for name, variant in experiment["variants"].items():
-        for seed in experiment["seeds"]:
+    # Seed by seed, so that a table that is not complete yet has every variant.
+    for seed in experiment["seeds"]:
+        for name, variant in experiment["variants"].items():
             run = _fit(path.stem, name, variant, seed, experiment)
             lines = run.history.read_text(encoding="utf-8").splitlines()
             history = [json.loads(line) for line in lines]

@@ -69,7 +69,8 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
     if loss.bit_balance:
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
     if loss.instance:
-        cosine = _instance_cosine(image, text, loss)
+        # At the whole length alone: few bits are better spent on what the labels say.
+        *_, (_, cosine) = _hash_cosines(image, text, loss)
         terms["instance"] = instance_alignment(cosine, loss.instance_temperature)
     if loss.local and attention is not None:
         few = slice(0, loss.local_items)
@@ -127,20 +128,6 @@ def _hash_cosines(a, b, loss: LossConfig):
         inner = inner + ops.matmul(a["hash"][:, part], ops.transpose(b["hash"][:, part]))
         yield length, inner / length
         start = length
-
-
-def _instance_cosine(a, b, loss: LossConfig):
-    """The cosine of whole relaxed hashes, with no gradient into the shortest nested length.
-
-    So few bits are better spent on what the labels say.
-    """
-    shortest = loss.nested_lengths()[0] if loss.nested else 0
-
-    def held(h):
-        return ops.concatenate([ops.stop_gradient(h[:, :shortest]), h[:, shortest:]], axis=1)
-
-    inner = ops.matmul(held(a["hash"]), ops.transpose(held(b["hash"])))
-    return inner / a["hash"].shape[-1]
 
 
 def _code_loss(target, a, b, weights, loss: LossConfig):
