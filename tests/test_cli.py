@@ -96,6 +96,13 @@ WRONG_USE = {
         ["fit", "--dataset", "manifest", "--out", "{scratch}/rootless"],
         "`manifest` needs --root, a folder with manifest.csv",
     ),
+    "fit of vectors as pictures": (
+        [
+            *("fit", "--dataset", "wikipedia", "--root", "{vectors}"),
+            *("--set", "image.body=small_cnn", "--out", "{scratch}/bodies"),
+        ],
+        "`wikipedia` holds feature vectors: `image.body` must be `vector`. Received: ",
+    ),
     "existing run": (
         ["fit", "--dataset", "manifest", "--root", "{collection}", "--out", "{run}"],
         "exists. Choose another --out, or go on with it: --resume",
@@ -215,6 +222,13 @@ WRONG_USE = {
     "index of a data set without root": (
         ["index", "--artefacts", "{export}", "--out", "{new}", "--dataset", "manifest"],
         "`manifest` needs --root",
+    ),
+    "index of vectors": (
+        [
+            *("index", "--artefacts", "{export}", "--out", "{new}"),
+            *("--dataset", "wikipedia", "--root", "{vectors}"),
+        ],
+        "`wikipedia` holds feature vectors, which have no image or text encoder",
     ),
     "index of an unknown data set": (
         ["index", "--artefacts", "{export}", "--out", "{new}", "--dataset", "manifset"],
@@ -363,7 +377,15 @@ def pool():
 
 
 @pytest.fixture(scope="module")
-def paths(tiny_run, tiny_export, tiny_index, tiny_cache, drawn_collection, tmp_path_factory):
+def paths(
+    tiny_run,
+    tiny_export,
+    tiny_index,
+    tiny_cache,
+    drawn_collection,
+    made_wikipedia,
+    tmp_path_factory,
+):
     """What the command lines above name."""
     scratch = tmp_path_factory.mktemp("cli")
     (scratch / "file").write_text("not a picture, = not TOML")
@@ -404,6 +426,7 @@ def paths(tiny_run, tiny_export, tiny_index, tiny_cache, drawn_collection, tmp_p
         "index": tiny_index,
         "cache": tiny_cache,
         "collection": drawn_collection,
+        "vectors": made_wikipedia,
         "scratch": scratch,
         "new": scratch / "new",
         "picture": drawn_collection / "000.jpg",

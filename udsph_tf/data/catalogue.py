@@ -116,8 +116,8 @@ CATALOGUE = {
             # All training items are the database, as in the literature. Choose something with
             # --set data.num_validation=200, which takes these out of it.
             "data": {"num_validation": -1},
-            # Noise alone keeps the image hasher from learning its items by heart; the text
-            # hasher, with ten numbers an item, needs width and nothing taken from it.
+            # Noise on the image vectors helps with new photos. Dropout would also take from the
+            # text hasher, which has but ten numbers to learn an item by.
             "image": {"body": "vector", "vector_form": "hellinger", "vector_noise": 0.7},
             "text": {"body": "vector", "vector_form": "hellinger"},
             "network": {"hidden_dim": 2048, "feature_dim": 256, "local_dim": 64, "dropout": 0.0},
