@@ -138,11 +138,11 @@ def test_hasher_terms_local_compares_the_first_items_alone(form):
 
 def test_hasher_terms_instance_looks_at_the_cosines_of_counterparts():
     # Hashes of items agree with their own counterparts and have nothing with the other's:
-    # cosines 1 and 0, logits 2 and 0 with T = 0.5, softplus(-2) = 0.126928.
+    # inner products 4 and 0, logits 2 and 0 with T = 2, softplus(-2) = 0.126928.
     hashes = [[1, 1, 1, 1], [1, -1, 1, -1]]
     image, text = outputs(2, hashes=hashes), outputs(2, hashes=hashes)
     labels = np.ones((2, 2), np.float32)
-    loss = only(instance=1.0, instance_temperature=0.5)
+    loss = only(instance=1.0, instance_temperature=2.0)
     terms = hasher_terms(image, text, outputs(2), labels, anchors_of(labels), loss)
     assert float(terms["instance"]) == pytest.approx(0.126928, 1e-4)
 

@@ -70,8 +70,8 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
     if loss.instance:
         # At the whole length alone: few bits are better spent on what the labels say.
-        *_, (_, cosine) = _hash_cosines(image, text, loss)
-        terms["instance"] = instance_alignment(cosine, loss.instance_temperature)
+        *_, (length, cosine) = _hash_cosines(image, text, loss)
+        terms["instance"] = instance_alignment(cosine, loss.instance_temperature / length)
     if loss.local and attention is not None:
         few = slice(0, loss.local_items)
         scores = attention(image["regions"][few], text["words"][few], text["word_mask"][few])
