@@ -152,9 +152,8 @@ class LossConfig:
     """Steps after that over which it falls to 0; 0 keeps it."""
     instance: float = 0.6
     """i: an item's own counterpart is nearer than the other items of its batch."""
-    instance_temperature: float = 6.4
-    """Inner product of relaxed hashes that makes an item e times as likely; half as many bits of
-    Hamming distance. So few bits, which cannot tell items apart, are hardly asked to."""
+    instance_temperature: float = 0.1
+    """T, for codes of 64 bits and more; 64 T / K for fewer, which cannot tell items apart."""
     nested: str = ""
     """Code lengths such as `16,32,64,128`: the first so many bits are good codes by themselves.
     The last must be `network.num_bits`; empty trains that length alone."""

@@ -57,17 +57,17 @@ def test_hasher_terms_nested_code_similarity_is_the_mean_over_lengths():
     assert float(terms["cross_similarity"]) == pytest.approx(0.5)
 
 
-def test_hasher_terms_nested_instance_looks_at_the_whole_length_alone():
+def test_hasher_terms_nested_instance_is_the_mean_over_lengths():
     hashes = RNG.uniform(-1, 1, (2, 3, 16))
     labels = np.eye(3, 2, dtype=np.float32)
-    image, text = (outputs(3, hashes=each) for each in hashes)
 
-    def instance(nested):
+    def instance(bits, nested=""):
+        image, text = (outputs(3, hashes=each[:, :bits]) for each in hashes)
         loss = only(instance=1.0, nested=nested)
         terms = hasher_terms(image, text, outputs(3), labels, anchors_of(labels), loss)
         return float(terms["instance"])
 
-    assert instance("8,16") == pytest.approx(instance(""), rel=1e-6)
+    assert instance(16, "8,16") == pytest.approx((instance(8) + instance(16)) / 2, rel=1e-5)
 
 
 def test_hasher_terms_likelihood_theta_is_half_the_inner_product():
@@ -138,11 +138,12 @@ def test_hasher_terms_local_compares_the_first_items_alone(form):
 
 def test_hasher_terms_instance_looks_at_the_cosines_of_counterparts():
     # Hashes of items agree with their own counterparts and have nothing with the other's:
-    # inner products 4 and 0, logits 2 and 0 with T = 2, softplus(-2) = 0.126928.
+    # cosines 1 and 0. T = 1/32 of 64 bits is 1/2 for four: logits 2 and 0, a softplus(-2) of
+    # 0.126928.
     hashes = [[1, 1, 1, 1], [1, -1, 1, -1]]
     image, text = outputs(2, hashes=hashes), outputs(2, hashes=hashes)
     labels = np.ones((2, 2), np.float32)
-    loss = only(instance=1.0, instance_temperature=2.0)
+    loss = only(instance=1.0, instance_temperature=0.03125)
     terms = hasher_terms(image, text, outputs(2), labels, anchors_of(labels), loss)
     assert float(terms["instance"]) == pytest.approx(0.126928, 1e-4)
 

@@ -19,6 +19,9 @@ from udsph_tf.losses import (
 
 __all__ = ["TERMS", "hasher_terms", "label_net_terms", "total"]
 
+_MANY_BITS = 64
+"""Fewer bits cannot tell items apart: the instance term's temperature rises as bits get fewer."""
+
 TERMS = (
     "feature_similarity",
     "code_similarity",
@@ -69,9 +72,10 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
     if loss.bit_balance:
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
     if loss.instance:
-        # At the whole length alone: few bits are better spent on what the labels say.
-        *_, (length, cosine) = _hash_cosines(image, text, loss)
-        terms["instance"] = instance_alignment(cosine, loss.instance_temperature / length)
+        terms["instance"] = _mean(
+            instance_alignment(cosine, loss.instance_temperature * max(1.0, _MANY_BITS / length))
+            for length, cosine in _hash_cosines(image, text, loss)
+        )
     if loss.local and attention is not None:
         few = slice(0, loss.local_items)
         scores = attention(image["regions"][few], text["words"][few], text["word_mask"][few])
