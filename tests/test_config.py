@@ -177,6 +177,40 @@ def test_load_config_not_toml_raises_with_the_path(path, content):
             "Unknown `loss.similarity_form`: 'x'. Valid names: `levels`, `likelihood`",
         ),
         (
+            {"training": {"schedule": "cosinus"}},
+            "Unknown `training.schedule`: 'cosinus'. Did you mean `cosine`?",
+        ),
+        (
+            {"training": {"optimizer": "adamax"}},
+            "Unknown `training.optimizer`: 'adamax'. Did you mean `adam`?",
+        ),
+        (
+            {"training": {"precision": "bfloat16"}},
+            "Unknown `training.precision`: 'bfloat16'. Did you mean `mixed_bfloat16`?",
+        ),
+        (
+            {"training": {"early_stopping": -1}},
+            "`training.early_stopping` must not be negative. Received: training.early_stopping=-1",
+        ),
+        (
+            {"training": {"gradient_clip": -1}},
+            "`training.gradient_clip` must not be negative. Received: training.gradient_clip=-1.0",
+        ),
+        (
+            {"training": {"warmup_epochs": 3, "separate_epochs": 1, "joint_epochs": 2}},
+            "`training.warmup_epochs` must be less than the epochs of the hashers. Received: 3",
+        ),
+        (
+            {"training": {"weight_decay": 0.1}},
+            "`training.weight_decay` must be positive with `training.optimizer` = adamw, and 0 "
+            "without. Received: 0.1",
+        ),
+        (
+            {"training": {"optimizer": "adamw"}},
+            "`training.weight_decay` must be positive with `training.optimizer` = adamw, and 0 "
+            "without. Received: 0.0",
+        ),
+        (
             {"training": {"label_epochs": 0}},
             "`training.label_epochs` and at least one of `training.separate_epochs` and "
             "`training.joint_epochs` must be positive",

@@ -78,6 +78,28 @@ def make_model():
 @pytest.fixture
 def batch():
     """Inputs and labels of 24 items, whose inputs say something of their labels."""
+    return draw_batch()
+
+
+@pytest.fixture(scope="session")
+def sizes():
+    """Sizes of the tiny hashers."""
+    return SIZES
+
+
+@pytest.fixture(scope="session")
+def all_terms():
+    """As `loss_config`, for what a module's tests share."""
+    return LOSS
+
+
+@pytest.fixture(scope="session")
+def drawn_batch():
+    """As `batch`, for what a module's tests share. Not to be changed."""
+    return draw_batch()
+
+
+def draw_batch():
     rng = np.random.default_rng(1)
     labels = make_labels(24)
     seen = labels @ rng.normal(size=(5, 28)) + 0.1 * rng.normal(size=(24, 28))

@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 from udsph_tf.config import Config, LossConfig
+from udsph_tf.data import Pairs
+from udsph_tf.evaluation import bit_balance, bit_correlation
 from udsph_tf.training import UDSPH, RunFolder
 from udsph_tf.training.callbacks import (
     AfterEpoch,
     State,
+    StopNotFinite,
+    Validation,
     check_finite,
     load_state,
     save_state,
 )
+from udsph_tf.training.material import Material
+from udsph_tf.training.preparation import Inputs
 
 PLAIN = LossConfig(adversarial=0.0, local=0.0, gradient_penalty=0.0)
 
@@ -34,7 +40,7 @@ def run(tmp_path):
     return run
 
 
-def fit(model, run, state, scores, batch, epochs):
+def fit(model, run, state, scores, batch, epochs, patience=0):
     model.compile(stage="separate", run_eagerly=True)
     model.fit(
         *batch,
@@ -43,7 +49,7 @@ def fit(model, run, state, scores, batch, epochs):
         initial_epoch=state.epoch,
         shuffle=False,
         verbose=0,
-        callbacks=[AfterEpoch(run, state, Scores(*scores), "separate", epochs)],
+        callbacks=[AfterEpoch(run, state, Scores(*scores), "separate", epochs, patience)],
     )
 
 
@@ -66,7 +72,8 @@ def test_after_epoch_keeps_the_last_and_the_best_epoch(run, make_model, batch, c
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[1]["image_to_text"] == pytest.approx(0.6)
     assert lines[1]["text_to_image"] == pytest.approx(0.8)
-    assert {"stage", "seconds", "loss", "classification"} <= lines[0].keys()
+    assert {"stage", "seconds", "loss", "classification", "learning_rate"} <= lines[0].keys()
+    assert lines[0]["learning_rate"] == pytest.approx(1e-3)
     # One line an epoch on stderr, nothing on stdout.
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -78,6 +85,30 @@ def test_after_epoch_equal_score_keeps_the_earlier_epoch(run, make_model, batch)
     state = State()
     fit(make_model(PLAIN), run, state, (0.5, 0.5), batch, 2)
     assert state.best_epoch == 1
+
+
+# --- Early stopping ---
+
+
+def test_after_epoch_stops_after_as_many_epochs_without_a_better_score(
+    run, make_model, batch, capsys
+):
+    state = State()
+    fit(make_model(PLAIN), run, state, (0.5, 0.7, 0.6, 0.7, 0.9), batch, 5, patience=2)
+    assert (state.epoch, state.best_epoch) == (4, 2)
+    assert run.read_json("state")["epoch"] == 4
+    assert "no better validation MAP in 2 epochs: stopped" in capsys.readouterr().err
+
+
+def test_after_epoch_patience_outlives_a_kill(run, make_model, batch):
+    model, state = make_model(PLAIN), State()
+    fit(model, run, state, (0.7, 0.6), batch, 2, patience=2)
+    assert not state.is_exhausted(2)
+    # As another process would: all that is known is in the run folder.
+    state = load_state(model, run)
+    fit(model, run, state, (0.5, 0.9), batch, 5, patience=2)
+    assert (state.epoch, state.best_epoch) == (3, 1)
+    assert load_state(model, run).is_exhausted(2)
 
 
 def test_load_state_restores_weights_optimizers_and_history(run, make_model, batch):
@@ -159,6 +190,45 @@ def test_after_epoch_loss_that_is_not_finite_names_the_term_and_keeps_the_best(
     assert all(np.isfinite(each).all() for each in weights(other))
 
 
+def test_after_epoch_names_a_discriminator_that_is_not_finite(run, make_model, batch):
+    class BrokenDiscriminator(UDSPH):
+        def _discriminator_step(self, name, *features):
+            logs = super()._discriminator_step(name, *features)
+            return {key: value * float("nan") for key, value in logs.items() if name in key}
+
+    model = make_model(LossConfig(adversarial=0.1, local=0.0), kind=BrokenDiscriminator)
+    model.compile(stage="joint", run_eagerly=True)
+    # The loss of this step is a number still; that of the next one would not be.
+    with pytest.raises(FloatingPointError, match="epoch 1, step 1: the loss term image_disc"):
+        callback = AfterEpoch(run, State(), Scores(0.5), "joint", 1)
+        model.fit(*batch, batch_size=12, verbose=0, callbacks=[callback])
+
+
+def test_save_state_never_writes_weights_that_are_not_finite(run, make_model, batch):
+    model, state = make_model(PLAIN), State()
+    fit(model, run, state, (0.5,), batch, 1)
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    # No code depends on a local projection, so that no score would tell.
+    projection = model.image_hasher.get_layer("regions_projection").kernel
+    projection.assign(np.full(projection.shape, np.inf))
+    state.epoch = 2
+    message = r"Not finite after epoch 2: the weights \S*regions_projection/kernel\. The last good"
+    with pytest.raises(FloatingPointError, match=message):
+        save_state(model, run, state)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_stop_not_finite_says_when(make_model, batch):
+    model = make_model(PLAIN, kind=Broken)
+    model.compile(stage="separate", run_eagerly=True)
+    with pytest.raises(
+        FloatingPointError, match="Not finite in a trial, epoch 2, step 1: the loss term bit_bal"
+    ):
+        model.fit(
+            *batch, batch_size=12, epochs=3, verbose=0, callbacks=[StopNotFinite("in a trial")]
+        )
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_check_finite_names_every_term_that_is_not(value):
     logs = {"loss": value, "a": 1.0, "b": value, "c": value}
@@ -167,3 +237,31 @@ def test_check_finite_names_every_term_that_is_not(value):
     with pytest.raises(FloatingPointError, match="the loss term loss. Kept. Lower training"):
         check_finite({"loss": value, "a": 1.0}, "somewhere", "Kept. ")
     check_finite({"loss": 1.0}, "somewhere")
+
+
+# --- Validation ---
+
+
+def test_validation_scores_both_directions_and_describes_the_codes(make_model, batch):
+    model = make_model(PLAIN)
+    inputs, labels = batch
+    roles = ["validation"] * 8 + ["database"] * 16
+    names = [f"item {row}" for row in range(24)]
+    pairs = Pairs("drawn", names, names, names, labels, tuple("abcde"), roles)
+    image, text = (Inputs(inputs[each], np.arange(24)) for each in ("image", "text"))
+    material = Material(pairs, image, text, bodies=None)
+    values = Validation(model, material, 10, seed=0)()
+    assert set(values) == {
+        "image_to_text",
+        "text_to_image",
+        "image_bit_balance",
+        "image_bit_correlation",
+        "text_bit_balance",
+        "text_bit_correlation",
+    }
+    assert all(0 <= each <= 1 for each in values.values())
+    for modality, hasher in (("image", model.image_hasher), ("text", model.text_hasher)):
+        few = {name: each[:8] for name, each in inputs[modality].items()}
+        codes = np.where(np.array(hasher(few, training=False)["hash_logits"]) >= 0, 1, -1)
+        assert values[f"{modality}_bit_balance"] == pytest.approx(bit_balance(codes))
+        assert values[f"{modality}_bit_correlation"] == pytest.approx(bit_correlation(codes))

@@ -11,6 +11,7 @@ import pytest
 from udsph_tf.config import override, to_toml
 from udsph_tf.data.splits import read_split
 from udsph_tf.training import RunFolder, evaluate, fit
+from udsph_tf.training.callbacks import AfterEpoch, Validation
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.fitting import _train_label_net
 from udsph_tf.training.material import prepare, run_pairs
@@ -85,6 +86,7 @@ def test_fit_leaves_the_files_of_a_finished_run(finished_run):
         "run.json",
         "split.json",
         "state.json",
+        "tensorboard",
         "text_encoder.keras",
         "versions.json",
         "vocabulary.txt",
@@ -98,6 +100,10 @@ def test_fit_leaves_the_files_of_a_finished_run(finished_run):
         (3, "joint"),
         (4, "joint"),
     ]
+    statistics = {f"{m}_bit_{s}" for m in ("image", "text") for s in ("balance", "correlation")}
+    assert all(statistics <= line.keys() for line in lines)
+    # A cosine over both stages, at its end.
+    assert lines[-1]["learning_rate"] == pytest.approx(0, abs=1e-8)
     means = [(line["image_to_text"] + line["text_to_image"]) / 2 for line in lines]
     assert finished["validation_map"] == max(means)
     assert finished["best_epoch"] == 1 + int(np.argmax(means))
@@ -249,6 +255,80 @@ def test_fit_killed_and_resumed_ends_as_if_never_killed(finished_run, dying_run,
         np.testing.assert_allclose(one, two, atol=1e-5, err_msg=one.path)
 
 
+class Killed(BaseException):
+    """What no `except` of the library catches."""
+
+
+def test_fit_killed_in_a_step_and_resumed_with_every_option_ends_as_if_never_killed(
+    make_config, tmp_path, monkeypatch
+):
+    config = make_config(
+        {
+            "image": {"trainable": False},
+            "training": {
+                "schedule": "linear",
+                "warmup_epochs": 1,
+                "optimizer": "adamw",
+                "weight_decay": 0.01,
+                "gradient_clip": 1.0,
+                "early_stopping": 2,
+                "precision": "mixed_float16",
+                "separate_epochs": 2,
+                "joint_epochs": 6,
+            },
+        }
+    )
+    # Scores that end the run early: the best epoch is the second, the last the fourth.
+    scores = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.5}
+
+    def scored(self):
+        score = scores[len(self._seen) + 1]
+        self._seen.append(score)
+        return {"image_to_text": score, "text_to_image": score}
+
+    def fit_with(resumed_after, *args, **kwargs):
+        monkeypatch.setattr(Validation, "_seen", [0.0] * resumed_after, raising=False)
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(Validation, "__call__", scored)
+    expected = fit_with(0, config, tmp_path / "whole", tmp_path / "cache")
+
+    on_step = AfterEpoch.on_train_batch_end
+
+    def die(self, batch, logs=None):
+        on_step(self, batch, logs)
+        if self._state.epoch == 3 and batch == 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AfterEpoch, "on_train_batch_end", die)
+        with pytest.raises(Killed):
+            fit_with(0, config, tmp_path / "killed", tmp_path / "cache")
+    run = fit_with(3, config, tmp_path / "killed", tmp_path / "cache", resume=True)
+
+    lines, expected_lines = history(run), history(expected)
+    assert [line["epoch"] for line in expected_lines] == [1, 2, 3, 4]
+    assert len(lines) == len(expected_lines)
+    for line, expected_line in zip(lines, expected_lines, strict=True):
+        for name in expected_line.keys() - {"stage"}:
+            assert line[name] == pytest.approx(expected_line[name], rel=1e-5), (name, line["epoch"])
+    # On the way down, and stopped half-way.
+    rates = [line["learning_rate"] for line in lines]
+    assert 0.3e-3 < rates[3] < max(rates) <= 1e-3
+    assert run.require_finished()["best_epoch"] == 2
+    one, two = run.load(), expected.load()
+    for left, right in zip(one.variables, two.variables, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5, err_msg=left.path)
+    # Trained in half precision, saved without a trace of it.
+    for name in ("image_encoder", "text_encoder"):
+        encoder = run.load(name)
+        assert {layer.dtype_policy.name for layer in encoder._flatten_layers()} == {"float32"}
+    # Killed after its last epoch, before the encoders were written: nothing is left to train.
+    (run.path / "run.json").unlink()
+    again = fit_with(4, config, run.path, tmp_path / "cache", resume=True)
+    assert history(again) == lines
+
+
 # --- Frozen bodies, few items, bad items ---
 
 
@@ -304,6 +384,6 @@ def test_train_label_net_loss_that_is_not_finite_is_an_error(make_model, make_co
     model.compile(stage="label", run_eagerly=True)
     anchors = np.full((3, 5), np.nan, np.float32)
     config = make_config({"training": {"label_epochs": 1}})
-    message = "in the label net's stage, epoch 1, step 1: the loss term code_sim"
+    message = "in the label net's stage, epoch 1, step 1: the loss term classification, code_sim"
     with pytest.raises(FloatingPointError, match=message):
         _train_label_net(config, model, anchors)

@@ -250,6 +250,22 @@ def test_fit_with_validation_data_logs_it_beside_the_training_terms(make_model, 
     assert "val_image_discriminator" not in logs
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_train_on_batch_and_test_on_batch_take_what_fit_takes(stage, make_model, batch):
+    data = (batch[1],) if stage == "label" else batch
+    model = make_model()
+    model.compile(stage=stage, run_eagerly=True)
+    before = model.test_on_batch(*data, return_dict=True)
+    for _ in range(3):
+        model.train_on_batch(*data)
+    assert model.test_on_batch(*data, return_dict=True)["loss"] < before["loss"]
+
+
+def test_sample_weights_are_an_error(make_model, batch):
+    with pytest.raises(ValueError, match="`sample_weight` must be None: similarity terms weigh"):
+        train(make_model(), "joint", batch, sample_weight=np.ones(24))
+
+
 def test_fit_with_fewer_items_than_a_batch_is_one_step(make_model, batch):
     inputs, labels = batch
     few = {m: {name: each[:3] for name, each in a.items()} for m, a in inputs.items()}
@@ -259,11 +275,68 @@ def test_fit_with_fewer_items_than_a_batch_is_one_step(make_model, batch):
     assert int(model.image_optimizer.iterations) == 1
 
 
-def test_fit_without_shared_or_without_different_labels_is_finite(make_model, batch):
+ODD_BATCHES = {
+    # Label 2 is nobody's: its column of zeros is learnt like any other.
+    "a label that never occurs": lambda labels: labels * (np.arange(5) != 2),
+    # No pair, not even with an anchor: only level 0 has a weight.
+    "no similar pair": lambda labels: np.eye(5, dtype=np.float32)[[2] * 24] * 0,
+    "no similar pair but of an item with itself": lambda labels: np.eye(5, dtype=np.float32),
+    "all items alike": np.ones_like,
+    "one item": lambda labels: labels[:1],
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "local_form"), [("levels", "hinge"), ("likelihood", "likelihood")]
+)
+@pytest.mark.parametrize("odd", ODD_BATCHES)
+def test_train_step_on_an_odd_batch_is_finite_and_so_are_its_gradients(
+    odd, form, local_form, make_model, batch
+):
     inputs, labels = batch
-    for changed in (np.ones_like(labels), np.eye(24, 5, dtype=np.float32)):
-        logs = train(make_model(), "joint", (inputs, changed))
-        assert all(np.isfinite(each).all() for each in logs.values())
+    labels = ODD_BATCHES[odd](labels).astype(np.float32)
+    inputs = tf.nest.map_structure(lambda each: each[: len(labels)], inputs)
+    settings = dict.fromkeys(TERMS, 0.5) | {"gradient_penalty": 1.0}
+    loss = LossConfig(**settings, similarity_form=form, local_form=local_form)
+    model = make_model(loss, kind=Recording)
+    model.compile()
+    for model.stage in STAGES:
+        data = labels if model.stage == "label" else (inputs, labels)
+        logs, gradients = model.step(loss, None, data)
+        assert all(np.isfinite(each) for each in logs.values()), (model.stage, logs)
+        for group, each in gradients.items():
+            for gradient in each:
+                assert gradient is None or np.isfinite(gradient).all(), (model.stage, group)
+
+
+@pytest.mark.parametrize("form", ["levels", "likelihood"])
+def test_train_step_with_a_single_anchor_is_finite_and_so_are_its_gradients(
+    form, make_model, batch
+):
+    # All training items are of one label set: nothing to tell apart, and no error either.
+    inputs, labels = batch
+    loss = LossConfig(similarity_form=form)
+    model = make_model(loss, kind=Recording)
+    model.anchors, model.anchor_counts = labels[:1], np.array([24.0], np.float32)
+    labels = np.repeat(labels[:1], 24, axis=0)
+    model.compile()
+    for model.stage in STAGES:
+        data = labels if model.stage == "label" else (inputs, labels)
+        logs, gradients = model.step(loss, None, data)
+        assert all(np.isfinite(each) for each in logs.values()), (model.stage, logs)
+        for each in gradients.values():
+            assert all(gradient is None or np.isfinite(gradient).all() for gradient in each)
+
+
+def test_label_that_never_occurs_is_predicted_less_and_less(make_model, batch):
+    inputs, labels = batch
+    labels = labels * (np.arange(5) != 2)
+    model = make_model(LossConfig(adversarial=0.0, local=0.0))
+    before = np.array(model.image_hasher(inputs["image"], training=False)["label_logits"])
+    adam = {group: keras.optimizers.Adam(1e-2) for group in GROUPS}
+    train(model, "separate", (inputs, labels), adam, epochs=10)
+    after = np.array(model.image_hasher(inputs["image"], training=False)["label_logits"])
+    assert after[:, 2].mean() < before[:, 2].mean() - 0.5
 
 
 def test_predict_gives_the_hashes_of_both_modalities(make_model, batch):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-__all__ = ["InHalf", "scale_gradient", "widen"]
+__all__ = ["InHalf", "dense_if_scaled", "scale_gradient", "widen"]
 
 # Pixels and unit lengths lose too much in half precision; the heads feed the losses.
 _WHOLE_LAYERS = (
@@ -60,6 +60,22 @@ class InHalf:
 def widen(outputs: dict) -> dict:
     """The same outputs in float32."""
     return {name: ops.cast(value, "float32") for name, value in outputs.items()}
+
+
+def dense_if_scaled(gradients: list, optimizer) -> list:
+    """The same gradients, none of them sparse where `optimizer` scales losses.
+
+    Such an optimizer skips a step whose gradient is not finite, and overlooks an infinity in a row
+    that occurs twice in a sparse gradient (Keras 3.15).
+    """
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return gradients
+    return [
+        tf.math.unsorted_segment_sum(each.values, each.indices, each.dense_shape[0])
+        if isinstance(each, tf.IndexedSlices)
+        else each
+        for each in gradients
+    ]
 
 
 def scale_gradient(outputs: dict, optimizer) -> dict:

@@ -18,7 +18,7 @@ from udsph_tf.training.adversary import (
     sample,
     verdict,
 )
-from udsph_tf.training.precision import InHalf, scale_gradient, widen
+from udsph_tf.training.precision import InHalf, dense_if_scaled, scale_gradient, widen
 from udsph_tf.training.replicas import gather, reduce_gradients
 from udsph_tf.training.terms import TERMS, hasher_terms, label_net_terms, total
 
@@ -227,7 +227,7 @@ class UDSPH(keras.Model):
     def train_step(self, data):
         if self.stage == "label":
             return self._label_step(data)
-        inputs, labels = data
+        inputs, labels = _pair(data)
         labels = gather(ops.cast(labels, "float32"))
         joint = self.stage != "separate"
         label = self.label_net(labels, training=False)
@@ -251,7 +251,7 @@ class UDSPH(keras.Model):
     def test_step(self, data):
         if self.stage == "label":
             return self._track(self._label_terms(_first(data), training=False))
-        inputs, labels = data
+        inputs, labels = _pair(data)
         labels = gather(ops.cast(labels, "float32"))
         image = gather(self.image_hasher(_only(inputs["image"]), training=False))
         text = gather(self.text_hasher(_only(inputs["text"]), training=False))
@@ -352,7 +352,8 @@ class UDSPH(keras.Model):
         ]
         # A replica runs a hasher over its own items; the label net and the discriminators over all.
         gradients = reduce_gradients(gradients, "sum" if group in _HASHERS else "mean")
-        getattr(self, f"{group}_optimizer").apply(gradients, variables)
+        optimizer = getattr(self, f"{group}_optimizer")
+        optimizer.apply(dense_if_scaled(gradients, optimizer), variables)
 
     def _track(self, logs):
         for name, value in logs.items():
@@ -377,6 +378,14 @@ def _only(inputs):
     if isinstance(inputs, dict) and len(inputs) == 1:
         (inputs,) = inputs.values()
     return inputs
+
+
+def _pair(data):
+    """Inputs and labels; Keras adds a place for sample weights, which no term here knows."""
+    inputs, labels, *weights = data
+    if any(each is not None for each in weights):
+        raise ValueError("`sample_weight` must be None: similarity terms weigh pairs, not items")
+    return inputs, labels
 
 
 def _first(data):
