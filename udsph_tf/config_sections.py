@@ -123,10 +123,11 @@ class LossConfig:
     """e: distance of relaxed hashes to the shared binary codes."""
     bit_balance: float = 0.1
     """u: every bit +1 for half of the items."""
-    adversarial: float = 0.01
-    """d: look like the label net's features to a discriminator."""
-    local: float = 0.2
-    """r: cross-modal attention over regions and words."""
+    adversarial: float = 0.0
+    """d: look like the label net's features to a discriminator. Off: no form of it has paid yet."""
+    local: float = 0.0
+    """r: cross-modal attention over regions and words. Off: it costs time and has not paid yet;
+    0.2 trains the attention that `udsph attend` draws."""
     similarity_form: str = field(default="levels", metadata={"choices": SIMILARITY_FORMS})
     """`likelihood` of sharing a label, or regression to graded `levels` of shared labels."""
     overlap: str = field(default="dice", metadata={"choices": OVERLAPS})

@@ -452,22 +452,22 @@ def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(
 def test_save_weights_keeps_the_random_states(make_model, batch, tmp_path):
     model = make_model(dropout=0.5)
     train(model, "joint", batch)
-    states = [each.numpy() for each in model._random_states()]
-    # Two dropouts and the gradient penalty, each of which has been drawn from.
-    assert len(states) == 3
-    assert all(state[1] > 0 for state in states)
+    states = [each.numpy() for each in model._own_states()]
+    # How many joint steps there were; two dropouts and the gradient penalty, all drawn from.
+    assert len(states) == 4
+    assert states[0] > 0 and all(state[1] > 0 for state in states[1:])
     model.save_weights(tmp_path / "a.weights.h5")
     other = make_model(dropout=0.5, seed=9)
     other.compile(stage="joint")
     other.load_weights(tmp_path / "a.weights.h5")
-    for state, again in zip(states, other._random_states(), strict=True):
+    for state, again in zip(states, other._own_states(), strict=True):
         np.testing.assert_array_equal(state, again)
 
 
 def test_load_weights_with_other_random_generators_is_an_error(make_model, batch, tmp_path):
     model = make_model(dropout=0.5)
     model.save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(ValueError, match="The file must hold 1 random generators.* Received: 3"):
+    with pytest.raises(ValueError, match="The file must hold 2 states.* Received: 4"):
         make_model(dropout=0.0).load_weights(tmp_path / "a.weights.h5")
 
 

@@ -175,15 +175,15 @@ class UDSPH(keras.Model):
     def save_own_variables(self, store):
         # Keras leaves random generators out of its files. Without their states a resumed run
         # would repeat the dropout and the augmentation of its first steps.
-        for index, state in enumerate(self._random_states()):
+        for index, state in enumerate(self._own_states()):
             store[str(index)] = state
 
     def load_own_variables(self, store):
-        states = self._random_states()
+        states = self._own_states()
         # A file without states holds weights to encode with; there is no run to go on with.
         if store.keys() and len(store.keys()) != len(states):
             raise ValueError(
-                f"The file must hold {len(states)} random generators, as the model does. "
+                f"The file must hold {len(states)} states besides weights, as the model does. "
                 f"Received: {len(store.keys())}"
             )
         for index in range(len(store.keys())):
@@ -368,9 +368,10 @@ class UDSPH(keras.Model):
         # and fail on one that does not divide evenly.
         pass
 
-    def _random_states(self):
+    def _own_states(self):
         weights = {id(variable) for variable in self.weights}
-        return [variable for variable in self.variables if id(variable) not in weights]
+        random = [variable for variable in self.variables if id(variable) not in weights]
+        return [self.joint_steps, *random]
 
 
 def _only(inputs):
