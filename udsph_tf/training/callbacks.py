@@ -36,7 +36,7 @@ class State:
     best_epoch: int = 0
     best_score: float = -1.0
     history: list = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic, compare=False)
     """When this process began to train; `elapsed` of a history line counts from here."""
 
     def is_exhausted(self, patience: int, since: int = 0) -> bool:
