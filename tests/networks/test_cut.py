@@ -36,7 +36,7 @@ def test_block_names_of_lite0_are_its_sixteen_bottlenecks(lite0):
     assert block_names(lite0) == LITE0_BLOCKS
 
 
-@pytest.mark.parametrize("block", LITE0_BLOCKS)
+@pytest.mark.parametrize("block", ["block1a", "block2b", "block5a", "block6a", "block7a"])
 def test_cut_lower_then_upper_is_the_whole_body(lite0, pixels, block):
     lower, upper = cut(lite0, block)
     expected = lite0(pixels, training=False)
