@@ -26,6 +26,8 @@ TINY = {
         "local_dim": 16,
         "dropout": 0.1,
     },
+    # Every term of the method: the tests look at attention too.
+    "loss": {"local": 0.2, "adversarial": 0.01},
     "training": {
         "batch_size": 32,
         "learning_rate": 3e-3,

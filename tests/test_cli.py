@@ -79,7 +79,8 @@ WRONG_USE = {
     "fine-tuning from an unknown block": (
         [
             *("fit", "--dataset", "manifest", "--root", "{collection}", "--finetune", "image"),
-            *("--set", "image.body=small_cnn", "--set", "training.finetune_from=blok3"),
+            *("--set", "image.body=small_cnn", "--set", "image.pooling=last"),
+            *("--set", "training.finetune_from=blok3"),
             *("--out", "{scratch}/blockless"),
         ],
         "Unknown block `blok3` of small_cnn. Did you mean `block3`?",

@@ -56,7 +56,7 @@ def test_format_table_two_directions_align_and_show_numbers(results):
     for text in (
         f"  {row['map']:.4f}  [{low:.4f}, {high:.4f}]  ",
         f"  {row['precision_at_k']['10']:.4f}  {row['recall_at_k']['100']:.4f}  ",
-        f"  {row['ndcg_at_k']['100']:.4f}",
+        f"  {row['ndcg_exponential_at_k']['100']:.4f}",
     ):
         assert text in lines[1]
 

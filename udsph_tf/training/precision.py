@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from udsph_tf.networks.layers import Standardize
+
 __all__ = ["InHalf", "dense_if_scaled", "scale_gradient", "widen"]
 
 # Pixels and unit lengths lose too much in half precision; the heads feed the losses.
@@ -15,6 +17,7 @@ _WHOLE_LAYERS = (
     keras.layers.RandomRotation,
     keras.layers.RandomZoom,
     keras.layers.UnitNormalization,
+    Standardize,
 )
 _HEADS = ("hash_logits", "hash", "label_logits")
 
