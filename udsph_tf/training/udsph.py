@@ -180,14 +180,17 @@ class UDSPH(keras.Model):
 
     def load_own_variables(self, store):
         states = self._own_states()
-        # A file without states holds weights to encode with; there is no run to go on with.
-        if store.keys() and len(store.keys()) != len(states):
+        found = len(store.keys())
+        # One as Keras itself writes it holds weights to encode with; there is no run to go on with.
+        if found <= 1 < len(states):
+            return
+        if found != len(states):
             raise ValueError(
                 f"The file must hold {len(states)} states besides weights, as the model does. "
-                f"Received: {len(store.keys())}"
+                f"Received: {found}"
             )
-        for index in range(len(store.keys())):
-            states[index].assign(store[str(index)])
+        for index, state in enumerate(states):
+            state.assign(store[str(index)])
 
     @property
     def metrics(self):
