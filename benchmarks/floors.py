@@ -3,9 +3,11 @@
 python benchmarks/floors.py --root <fashion folder> --role query
 
 Settings of the methods were chosen with `--role validation`. `--unseen 8` kinds (as
-`udsph fit --set data.unseen_kinds=8` draws them) are measured in trainings of their own.
+`udsph fit --set data.unseen_kinds=8` draws them) are measured in trainings of their own. What has
+ended is in the folder `--parts` and is not measured again: empty it after a change of the methods.
 """
 
+import json
 import multiprocessing
 import os
 import platform
@@ -26,6 +28,7 @@ _DATASETS = flags.DEFINE_list("datasets", ["fashion", "fashion-attributes"], "wh
 _BITS = flags.DEFINE_list("bits", ["16", "32", "64", "128"], "code lengths")
 _UNSEEN = flags.DEFINE_integer("unseen", 8, "kinds left out of training; 0 for none", lower_bound=0)
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "seeds of the methods; tables give the mean")
+_PARTS = flags.DEFINE_string("parts", "runs/floors", "folder of what has been measured already")
 _WORKERS = flags.DEFINE_integer("workers", 0, "processes; 0 for one a core", lower_bound=0)
 
 
@@ -40,6 +43,24 @@ class Job:
     lengths: tuple[int, ...]
     unseen: int
     seed: int
+    parts: str
+
+    def path(self) -> Path:
+        """Where its result is kept."""
+        lengths = "-".join(str(each) for each in self.lengths)
+        name = f"{self.dataset}_{self.role}_{lengths}_{self.unseen}-unseen_seed-{self.seed}.json"
+        return Path(self.parts) / name
+
+
+def measured(job: Job) -> dict:
+    """What `measure` returns, out of a file where it has been measured already."""
+    from udsph_tf.evaluation import write_results
+
+    if not job.path().is_file():
+        result = measure(job)
+        job.path().parent.mkdir(parents=True, exist_ok=True)
+        write_results(job.path(), result)
+    return json.loads(job.path().read_text(encoding="utf-8"))
 
 
 def measure(job: Job) -> dict:
@@ -117,7 +138,7 @@ def main(_):
     cache = str(_CACHE.value or default_cache())
     lengths = tuple(int(each) for each in _BITS.value)
     jobs = [
-        Job(dataset, _ROOT.value, cache, _ROLE.value, lengths, unseen, int(seed))
+        Job(dataset, _ROOT.value, cache, _ROLE.value, lengths, unseen, int(seed), _PARTS.value)
         for dataset in _DATASETS.value
         for seed in _SEEDS.value
         for unseen in dict.fromkeys((0, _UNSEEN.value))
@@ -127,7 +148,7 @@ def main(_):
     os.environ.update(dict.fromkeys(names, str(max(1, num_cores() // workers))))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        measured = list(pool.map(measure, jobs))
+        parts = list(pool.map(measured, jobs))
     results = {
         "command": f"python benchmarks/floors.py --root <fashion folder> --role {_ROLE.value} "
         f"--unseen {_UNSEEN.value} --seeds {','.join(_SEEDS.value)}",
@@ -138,7 +159,7 @@ def main(_):
         "seconds": round(time.monotonic() - started),
         "measured": [
             {"dataset": job.dataset, "seed": job.seed, "unseen_kinds": job.unseen, **each}
-            for job, each in zip(jobs, measured, strict=True)
+            for job, each in zip(jobs, parts, strict=True)
         ],
     }
     out = Path(_OUT.value)

@@ -19,7 +19,7 @@ def as_markdown(results: dict) -> str:
         "# Floors: plain methods on our inputs, splits and measures",
         f"`{results['command']}`",
         f"{results['machine']}, Python {versions['python']}, TensorFlow {versions['tensorflow']}, "
-        f"Keras {versions['keras']}, NumPy {versions['numpy']}; {results['seconds']} s in all.",
+        f"Keras {versions['keras']}, NumPy {versions['numpy']}.",
         "Inputs: pooled EfficientNet-Lite0 features at 128x128, and which of the 1,500 most "
         f"frequent training words a name has. Items of the role {results['role']} search the "
         "whole database of the other modality. Coarse: tie-averaged MAP@all, shares a label. "
