@@ -33,7 +33,7 @@ TINY = {
         "learning_rate": 3e-3,
         "label_epochs": 10,
         "separate_epochs": 2,
-        "joint_epochs": 6,
+        "joint_epochs": 14,
     },
 }
 
