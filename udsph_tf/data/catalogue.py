@@ -119,8 +119,7 @@ CATALOGUE = {
             "image": {"body": "vector", "vector_form": "hellinger", "vector_noise": 0.7},
             "text": {"body": "vector", "vector_form": "hellinger"},
             "network": {"hidden_dim": 2048, "feature_dim": 256, "local_dim": 64, "dropout": 0.0},
-            # With one region and one word there is nothing to attend to.
-            "loss": {"local": 0.0, "adversarial": 0.0, "instance": 0.0},
+            "loss": {"instance": 0.0},
             "training": {
                 "batch_size": 256,
                 "learning_rate": 3e-3,

@@ -7,6 +7,7 @@ from keras import ops
 from udsph_tf.config import LossConfig
 from udsph_tf.losses import discrimination
 from udsph_tf.networks.discriminator import discriminator
+from udsph_tf.training.terms import unit_length
 
 __all__ = ["build_discriminator", "discriminator_loss", "ramp", "sample", "verdict"]
 
@@ -37,8 +38,7 @@ def sample(outputs: dict, loss: LossConfig, seed):
     Returns:
         (n, dim).
     """
-    values = outputs[loss.adversarial_on]
-    unit = values * ops.rsqrt(ops.sum(ops.square(values), axis=-1, keepdims=True) + 1e-12)
+    unit = unit_length(outputs[loss.adversarial_on])
     if not loss.adversarial_noise:
         return unit
     deviation = loss.adversarial_noise / unit.shape[-1] ** 0.5

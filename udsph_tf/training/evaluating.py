@@ -54,12 +54,12 @@ def evaluate(
     if finished.get("stage") == "finetune":
         material, _ = prepare_finetuning(config, run, material, cache)
     pairs = material.pairs
-    if not len(pairs.indices(role)):
+    rows = {name: pairs.indices(name) for name in (role, "database")}
+    if not len(rows[role]):
         raise ValueError(
             f"The run in {run.path} holds back no {role} items. To choose something on them, fit "
             "with --set data.num_validation=0 (a tenth) or a number"
         )
-    rows = {name: pairs.indices(name) for name in (role, "database")}
     model = run.load()
     hashers = {
         "image": (Coder(model.image_hasher), material.image),

@@ -17,7 +17,7 @@ from udsph_tf.losses import (
     shares_label,
 )
 
-__all__ = ["TERMS", "hasher_terms", "label_net_terms", "total"]
+__all__ = ["TERMS", "hasher_terms", "label_net_terms", "total", "unit_length"]
 
 _MANY_BITS = 64
 """Fewer bits cannot tell items apart: the instance term's temperature rises as bits get fewer."""
@@ -149,7 +149,7 @@ def _mean(values):
 
 def _feature_cosine(a, b):
     """2 theta / K of features scaled to length sqrt(K): their cosine."""
-    return ops.matmul(_unit(a["features"]), ops.transpose(_unit(b["features"])))
+    return ops.matmul(unit_length(a["features"]), ops.transpose(unit_length(b["features"])))
 
 
 def _similarity_loss(target, cosine, weights, num_bits: int, loss: LossConfig):
@@ -159,5 +159,6 @@ def _similarity_loss(target, cosine, weights, num_bits: int, loss: LossConfig):
     return pairwise_likelihood(target, cosine * (num_bits / 2), weights)
 
 
-def _unit(features):
+def unit_length(features):
+    """Vectors scaled to length 1 along the last axis; zero stays zero."""
     return features * ops.rsqrt(ops.sum(ops.square(features), axis=-1, keepdims=True) + 1e-12)
