@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from udsph_tf import cli, commands
+from udsph_tf import cli
+from udsph_tf.commands import COMMANDS as MODULES
 from udsph_tf.config import load_config, override, to_toml
 from udsph_tf.data import CATALOGUE
 from udsph_tf.evaluation import format_table
 from udsph_tf.search import Item, open_index, write_index
 
-COMMANDS = ("fit", "evaluate", "attend", "export", "index", "search", "datasets")
+COMMANDS = tuple(each.__name__.rpartition(".")[2] for each in MODULES)
 
 MANY_COMMANDS = """
 import contextlib, io, json, resource, sys, traceback
@@ -665,7 +666,7 @@ def test_help_of_command_has_an_example_that_it_accepts(answers, name):
     (example,) = (line for line in out.splitlines() if line.startswith("example: "))
     argv = shlex.split(example.removeprefix("example: "))
     assert argv[:2] == ["udsph", name]
-    assert cli._parse(argv).command is getattr(commands, name)
+    assert cli._parse(argv).command is MODULES[COMMANDS.index(name)].run
 
 
 def test_help_names_every_command_and_an_example(answers):

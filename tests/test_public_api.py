@@ -25,6 +25,7 @@ PUBLIC = {
         "open_index",
         "read_pairs",
     ],
+    "udsph_tf.commands": ["COMMANDS"],
     "udsph_tf.data": [
         "CATALOGUE",
         "Dataset",
