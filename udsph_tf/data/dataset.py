@@ -32,6 +32,7 @@ class Dataset:
         layout: what the root holds.
         defaults: tables of the configuration that suit it, over the defaults of `Config`.
         unlabelled: further ones for a data set without labels, where the user gives none.
+        options: keys of `DataConfig` that its reader follows, beside root and split.
         items: items of the literature's protocol, 0 where there is no such number.
         check: from the root to findings about its parts; None where only the number of items and
             unusable rows can be told.
@@ -45,5 +46,6 @@ class Dataset:
     layout: str
     defaults: dict[str, dict[str, Any]]
     unlabelled: dict[str, dict[str, Any]] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     items: int = 0
     check: Callable[[str], list[Finding]] | None = None

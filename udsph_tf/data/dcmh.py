@@ -38,7 +38,7 @@ def read_dcmh(root: str | Path, *, untagged: str = "keep") -> tuple[Pairs, list[
 
     Returns:
         The pairs in the order of the rows, with ids 0, 1, ..., or the names of the picture files
-        where there are some; and the rows without a label or without their picture file. Without
+        where there are some; and the rows without a label. Without
         any picture, image sources are empty: such pairs can be counted and split, not trained on.
 
     Raises:
@@ -61,12 +61,11 @@ def read_dcmh(root: str | Path, *, untagged: str = "keep") -> tuple[Pairs, list[
             photos = {m[2].lower(): e for m, e in files.match(r"([^/]+\.(?:jpe?g|png))")}
             if photos:
                 here = [photos.get(name.lower()) for name in names]
-                images = [each.source if each else "" for each in here]
-                reasons = {
-                    row: f"there is no {names[row]} below {files.root}: unpack the photos"
-                    for row, each in enumerate(here)
-                    if each is None
-                }
+                # A picture that is not there has a source too, found wanting when it is read.
+                images = [
+                    each.source if each else str(files.root / name)
+                    for name, each in zip(names, here, strict=True)
+                ]
     path = str(found[_LABELS][0].path)
     for row in np.flatnonzero(~labels.any(axis=1)):
         reasons[int(row)] = "the row has no label; it is in the wrong file or of another data set"

@@ -21,11 +21,12 @@ _NUSWIDE_SPLIT = {"num_query": 2100, "num_validation": 2100, "num_train": 10_500
 _NUSWIDE = {
     "finish": Pairs.drop_unused_labels,
     "source": "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html",
-    "size": "269,648 pictures (fetched from Flickr by their URLs); lists, about 60 MB packed",
+    "size": "269,648 pictures, to be fetched from Flickr by their URLs, and the lists",
     "licence": "lists for research; each photo its owner's; do not redistribute",
     "layout": "Groundtruth/AllLabels/Labels_<concept>.txt, ImageList/Imagelist.txt, "
     "NUS_WID_Tags/AllTags1k.txt and TagList1k.txt, Flickr/<folder>/<name>.jpg (folders or zip "
     "archives)",
+    "options": ("untagged",),
     "defaults": {"data": _NUSWIDE_SPLIT, "image": FROZEN_LITE0, "text": _TAG_WORDS},
 }
 _COCO = {
@@ -38,6 +39,7 @@ _COCO = {
         # Five sentences of eleven words.
         "text": {"max_tokens": 80},
     },
+    "options": ("captions",),
     "items": 122_218,
 }
 _CAPTIONED = {
@@ -47,6 +49,7 @@ _CAPTIONED = {
         "image": FROZEN_LITE0,
         "text": {"max_tokens": 32},
     },
+    "options": ("captions", "labels"),
     # Every term that asks for labels is off; an item is like its own sentences and nothing else.
     "unlabelled": {
         "loss": {
@@ -93,6 +96,7 @@ LITERATURE = {
         licence="as the data sets they were made of; do not redistribute",
         layout="*yall.mat, *lall.mat and, for pictures, *iall.mat, or *fall.mat and the photos",
         defaults={"data": _MIRFLICKR_SPLIT, "image": FROZEN_LITE0, "text": _TAG_WORDS},
+        options=("untagged",),
         check=check_dcmh,
     ),
     "nuswide-tc21": Dataset(

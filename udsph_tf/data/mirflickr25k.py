@@ -91,7 +91,7 @@ def read_mirflickr25k(
 
     Returns:
         The pairs, in the order of the picture numbers, and the items of the protocol that cannot
-        be used: those whose picture or tag file is missing.
+        be used, because their tag file is missing.
 
     Raises:
         FileNotFoundError: a label list, every picture or every tag file is missing.
@@ -121,9 +121,8 @@ def read_mirflickr25k(
     problems, kept = [], []
     for number in sorted(labelled | tags.keys()):
         item = f"im{number}"
-        if number not in tag_files or number not in pictures:
-            absent = f"tags{number}.txt" if number not in tag_files else f"{item}.jpg"
-            reason = f"there is no {absent}: the download is not whole, or not all of it unpacked"
+        if number not in tag_files:
+            reason = f"there is no tags{number}.txt: unpack the tags, or download them again"
             problems.append(Problem(item, str(Path(root)), reason))
         elif number in labelled and tags[number]:
             kept.append(number)
@@ -133,10 +132,12 @@ def read_mirflickr25k(
             "Are tags and annotations of the same download?"
         )
     hot, names = multi_hot(labels[number] for number in kept)
+    # A picture that is not there has a source too, which is found wanting when it is read.
+    folder = Path(root).resolve() / "mirflickr"
     pairs = Pairs(
         name="mirflickr25k-38" if relevant else "mirflickr25k",
         ids=[f"im{number}" for number in kept],
-        images=[pictures[number].source for number in kept],
+        images=[pictures[n].source if n in pictures else str(folder / f"im{n}.jpg") for n in kept],
         texts=[" ".join(tags[number]) for number in kept],
         labels=hot,
         label_names=names,

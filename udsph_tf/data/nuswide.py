@@ -130,8 +130,9 @@ def read_nuswide(
             literature's counts do, or `"skip"` it.
 
     Returns:
-        The pairs, with ids `actor/0001_2124494179`, in the order of the image list; and those
-        whose picture is missing, which Flickr may have lost.
+        The pairs, with ids `actor/0001_2124494179`, in the order of the image list, and no
+        problem: pictures that are missing, which Flickr may have lost, are found when they are
+        read.
 
     Raises:
         FileNotFoundError: a list or every picture is missing.
@@ -147,24 +148,17 @@ def read_nuswide(
         if untagged == "skip":
             kept &= np.array([bool(text) for text in texts])
         pictures = _Pictures(files)
-    problems, rows, sources = [], [], []
-    for row in np.flatnonzero(kept):
-        source = pictures.find(names[row])
-        if source is None:
-            item, where = _stem(names[row]), str(Path(root))
-            problems.append(Problem(item, where, f"there is no picture {names[row]}"))
-        else:
-            rows.append(row)
-            sources.append(source)
+    rows, folder = np.flatnonzero(kept), Path(root).resolve() / "Flickr"
     pairs = Pairs(
         name=f"nuswide-tc{num_concepts}",
         ids=[_stem(names[row]) for row in rows],
-        images=sources,
+        # A picture that is not there has a source too, which is found wanting when it is read.
+        images=[pictures.find(names[row]) or str(folder / names[row]) for row in rows],
         texts=[texts[row] for row in rows],
         labels=labels[np.ix_(rows, common)],
         label_names=[concepts[column] for column in common],
     )
-    return pairs, problems
+    return pairs, []
 
 
 def check_nuswide(root: str | Path, num_concepts: int) -> list[Finding]:
