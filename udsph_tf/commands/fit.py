@@ -75,6 +75,8 @@ def _config(args) -> Config:
         if name not in CATALOGUE:
             raise ValueError(f"Unknown data set `{name}`.{nearest(name, CATALOGUE)}")
         config = override(Config(), CATALOGUE[name].defaults)
+        if not any(each.startswith("data.labels=") for each in args.set or ()):
+            config = override(config, CATALOGUE[name].unlabelled)
     tables: dict[str, dict] = {}
     for assignment in args.set or ():
         key, equals, value = assignment.partition("=")
@@ -83,7 +85,9 @@ def _config(args) -> Config:
             raise ValueError(
                 f"--set takes section.key=value, such as loss.local=0. Received: {assignment!r}"
             )
-        tables.setdefault(section, {})[name] = value
+        # A run is read again from any folder.
+        is_path = section == "data" and name in ("labels", "split") and value
+        tables.setdefault(section, {})[name] = str(Path(value).resolve()) if is_path else value
     flags = {
         ("data", "dataset"): args.dataset,
         ("data", "root"): args.root and str(Path(args.root).resolve()),

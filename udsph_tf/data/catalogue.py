@@ -1,6 +1,7 @@
 """The data sets that can be read, and where they come from."""
 
-from udsph_tf.config import DataConfig, nearest
+from udsph_tf.config import DataConfig, nearest, override_section
+from udsph_tf.data.checking import Finding
 from udsph_tf.data.dataset import FROZEN_LITE0, Dataset
 from udsph_tf.data.fashion import keep_common_articles, read_fashion, read_fashion_attributes
 from udsph_tf.data.literature_sets import LITERATURE
@@ -10,7 +11,7 @@ from udsph_tf.data.openmoji import read_openmoji
 from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.data.wikipedia import read_wikipedia
 
-__all__ = ["CATALOGUE", "Dataset", "read_pairs"]
+__all__ = ["CATALOGUE", "Dataset", "check_dataset", "read_pairs"]
 
 
 _FASHION = {
@@ -142,3 +143,24 @@ def read_pairs(data: DataConfig) -> tuple[Pairs, list[Problem]]:
                 f"Received: {value!r}"
             )
     return entry.read(data)
+
+
+def check_dataset(name: str, root: str) -> tuple[list[Finding], list[Problem]]:
+    """Compare a download with the official data set, and read it.
+
+    Returns:
+        Findings about its parts and the number of its items, and the unusable ones.
+
+    Raises:
+        FileNotFoundError: the root or a necessary file is missing; the message names it.
+        ValueError: the data set is unknown, or a file is damaged or another one.
+    """
+    if name not in CATALOGUE:
+        raise ValueError(f"Unknown data set `{name}`.{nearest(name, CATALOGUE)}")
+    entry = CATALOGUE[name]
+    findings = entry.check(root) if entry.check else []
+    data = override_section(DataConfig(), "data", {"dataset": name, "root": root})
+    pairs, problems = read_pairs(data)
+    number = len(entry.finish(pairs))
+    findings.append(Finding("items of the protocol", entry.items or number, number))
+    return findings, problems

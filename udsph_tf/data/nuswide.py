@@ -141,7 +141,7 @@ def read_nuswide(
     with Download(root, _LAYOUT) as files:
         names = _image_names(files.one(_LIST, "ImageList/Imagelist.txt"))
         labels, concepts = _labels(files, len(names))
-        common = np.sort(np.argsort(-labels.sum(axis=0), kind="stable")[:num_concepts])
+        common = _most_frequent(labels, num_concepts)
         kept = labels[:, common].any(axis=1)
         tag_file = files.one(_TAGS, "NUS_WID_Tags/AllTags1k.txt")
         texts = _texts(tag_file, _words(files), len(names))
@@ -177,7 +177,7 @@ def check_nuswide(root: str | Path, num_concepts: int) -> list[Finding]:
         findings.append(Finding("lines of AllTags1k.txt", _NUM_PICTURES, lines, remedy=again))
         if set(CONCEPTS) <= set(found):
             labels, _ = _labels(files, len(names))
-            common = np.argsort(-labels.sum(axis=0), kind="stable")[:num_concepts]
+            common = _most_frequent(labels, num_concepts)
             kept = int(labels[:, common].any(axis=1).sum())
             part = f"pictures with one of the {num_concepts} most frequent concepts"
             findings.append(Finding(part, _SIZES[num_concepts], kept))
@@ -244,6 +244,12 @@ def _labels(files: Download, number: int) -> tuple[np.ndarray, list[str]]:
         _check_lines(entry, len(column), number)
         columns.append(column)
     return np.concatenate(columns, axis=1), list(CONCEPTS)
+
+
+def _most_frequent(labels: np.ndarray, number: int) -> np.ndarray:
+    """Columns of the most frequent labels, in their order; of equally frequent ones the first."""
+    counts = labels.sum(axis=0, dtype=np.int64)
+    return np.sort(np.argsort(-counts, kind="stable")[:number])
 
 
 def _words(files: Download) -> list[str]:

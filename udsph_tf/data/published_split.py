@@ -62,11 +62,11 @@ def published_roles(
             f"{path}: rows cannot be counted, for {len(left_out):,} items were left out: "
             f"{some(left_out)}. Mend them, or use a split of ids"
         )
-    find = _finder(pairs, numbers)
+    find = _finder([*map(str, pairs.ids), *left_out], numbers)
     roles: dict[str, str] = {}
     for role in ("query", "validation", "train", "database"):
         found = [(entry, find(entry)) for entry in listed.get(role, ())]
-        unknown = [entry for entry, item in found if item is None and str(entry) not in left_out]
+        unknown = [entry for entry, item in found if item is None]
         if unknown:
             raise ValueError(
                 f"{path}: {len(unknown):,} of {len(found):,} {role} items are not among the "
@@ -75,10 +75,10 @@ def published_roles(
             )
         twice = []
         for _, item in found:
-            before = roles.get(item) if item else None
+            before = roles.get(item)
             if before and not (before == "train" and role == "database"):
                 twice.append(f"{item} ({before})")
-            elif item and not before:
+            elif not before and item not in left_out:
                 roles[item] = role
         if twice:
             raise ValueError(
@@ -189,9 +189,8 @@ def _flat(array: np.ndarray) -> list:
     return np.ravel(array).tolist()
 
 
-def _finder(pairs: Pairs, numbers: str) -> Callable[[object], str | None]:
+def _finder(ids: list[str], numbers: str) -> Callable[[object], str | None]:
     """From an entry of a list to the id that it means, or None."""
-    ids = [str(item) for item in pairs.ids]
     if numbers == "ids":
         # `im7.jpg`, `actor\\0001_2.jpg` and `7` mean im7, actor/0001_2 and im7.
         by_name = {item: item for item in ids}

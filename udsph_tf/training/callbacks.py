@@ -14,6 +14,7 @@ from udsph_tf.codes import unpack
 from udsph_tf.evaluation import bit_balance, bit_correlation, mean_average_precision
 from udsph_tf.files import write_text, writing
 from udsph_tf.training.coding import Coder
+from udsph_tf.training.instances import recall_both_ways
 from udsph_tf.training.material import Material
 from udsph_tf.training.run_folder import RunFolder
 
@@ -62,6 +63,9 @@ class State:
 class Validation:
     """Tie-averaged MAP@all of validation items against a fixed sample of the database.
 
+    Where there are no labels: how often a validation item finds its own sentences, or its picture,
+    among those of all validation items; the mean of recall at 1, 5 and 10.
+
     Args:
         model: the model that is trained.
         material: its pairs and inputs.
@@ -81,7 +85,7 @@ class Validation:
     def __call__(self) -> dict[str, float]:
         """Of the validation items, all in [0, 1]: the scores `image_to_text`, `text_to_image`;
         `image_bit_balance`, `image_bit_correlation` of their codes, and the same for `text`."""
-        labels = self._material.pairs.labels
+        labels, items = self._material.pairs.labels, self._material.items
         asked, found = (
             {
                 "image": self._image.packed(self._material.image.take(rows)),
@@ -97,10 +101,16 @@ class Validation:
                 )
             )
 
-        values = {
-            "image_to_text": score("image", "text"),
-            "text_to_image": score("text", "image"),
-        }
+        if labels.shape[1]:
+            values = {
+                "image_to_text": score("image", "text"),
+                "text_to_image": score("text", "image"),
+            }
+        else:
+            nothing = {modality: packed[:0] for modality, packed in asked.items()}
+            owners = None if items is None else items[self._queries]
+            recalls = recall_both_ways(asked, nothing, owners, None)
+            values = {name: float(np.mean([*each.values()])) for name, each in recalls.items()}
         for modality, packed in asked.items():
             values[f"{modality}_bit_balance"] = bit_balance(unpack(packed))
             values[f"{modality}_bit_correlation"] = bit_correlation(unpack(packed))

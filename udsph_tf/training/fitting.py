@@ -78,7 +78,7 @@ def _train(
     """The model with the weights of the best epoch, what it reads, and that epoch's stage."""
     training = config.training
     rows = material.pairs.indices("train")
-    labels = material.pairs.labels[rows]
+    labels = material.labels(rows)
     anchors, counts = semantic_anchors(labels, training.max_anchors, training.seed)
     keras.utils.set_random_seed(training.seed)
     model = build_model(config, material.bodies, anchors, counts)
