@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
     lengths = {**results["shorter"], str(results["num_bits"]): results["directions"]}
     for num_bits, directions in lengths.items():
         print(f"\n{num_bits} bits")
-        print(format_table(directions))
+        if any(each["map"] is not None for each in directions.values()):
+            print(format_table(directions))
         print(_own_items(directions))
 
 

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> None:
     else:
         score = finished["validation_map"]
         best = "Last epoch kept" if score is None else f"Best epoch {finished['best_epoch']}"
-        held_back = "no item held back" if score is None else f"validation MAP {score:.4f}"
+        measure = finished.get("validation_measure", "MAP")
+        held_back = "no item held back" if score is None else f"validation {measure} {score:.4f}"
         print(
             f"{best}, {held_back}\nRun folder {run_folder.path}\n"
             f"Next: udsph evaluate --run {run_folder.path}"

@@ -98,7 +98,7 @@ def check_dcmh(root: str | Path) -> list[Finding]:
         Finding(f"rows ({_KNOWN_ROWS[nearest]})", nearest, rows),
         Finding("rows without a label", 0, int((~labels.any(axis=1)).sum())),
         _said(f"rows without a tag (of {tags.shape[1]:,} tags)", untagged),
-        _said(f"items a label: {sums}; labels", labels.shape[1]),
+        _said(f"labels (items of each: {sums})", labels.shape[1]),
         _said(
             f"variables with pictures ({', '.join(have) or 'none: texts and labels alone'})",
             len(have),

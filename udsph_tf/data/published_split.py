@@ -13,6 +13,7 @@ retrieval, gallery, ret, db. What the numbers are, `data.split_numbers` says.
 
 import json
 import re
+import zipfile
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -112,8 +113,8 @@ def _read(path: Path) -> dict[str, list]:
         file = MatFile(path)
         return _by_role(path, {name: name for name in file.names}, lambda name: _mat(file, name))
     if kind == ".npz":
-        with _numpy(path) as arrays:
-            return _by_role(path, {name: name for name in arrays.files}, lambda n: _flat(arrays[n]))
+        arrays = _numpy(path)
+        return _by_role(path, {name: name for name in arrays}, lambda name: _flat(arrays[name]))
     raise ValueError(
         f"{path}: data.split must be a .json, .mat or .npz file, or a folder of "
         f"{', '.join(_FILES)} files named after their roles"
@@ -159,7 +160,7 @@ def _read_json(path: Path) -> dict[str, list]:
 
 def _read_list(path: Path) -> list:
     if path.suffix.lower() == ".npy":
-        return _flat(_numpy(path))
+        return _flat(_numpy(path)[""])
     if path.suffix.lower() == ".mat":
         file = MatFile(path)
         if len(file.names) != 1:
@@ -169,10 +170,14 @@ def _read_list(path: Path) -> list:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _numpy(path: Path):
+def _numpy(path: Path) -> dict[str, np.ndarray]:
+    """Arrays by name; the one of a `.npy` file has none."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (EOFError, OSError, ValueError) as error:
+        # NumPy leaves a file that it opened itself open where it is damaged.
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            return {"": found} if isinstance(found, np.ndarray) else dict(found)
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
@@ -196,9 +201,7 @@ def _finder(ids: list[str], numbers: str) -> Callable[[object], str | None]:
         by_name = {item: item for item in ids}
         by_name = _unless_twice((PurePosixPath(item).name, item) for item in ids) | by_name
         by_name = _unless_twice((_stem(item), item) for item in ids) | by_name
-        by_name = (
-            _unless_twice((re.sub(r"\D", "", item).lstrip("0"), item) for item in ids) | by_name
-        )
+        by_name = _unless_twice((_digits(item), item) for item in ids) | by_name
 
         def find(entry):
             name = str(entry).replace("\\", "/")
@@ -222,6 +225,11 @@ def _finder(ids: list[str], numbers: str) -> Callable[[object], str | None]:
 
 def _stem(name: str) -> str:
     return re.sub(r"\.(?:jpe?g|png)$", "", name, flags=re.IGNORECASE)
+
+
+def _digits(item: str) -> str:
+    digits = re.sub(r"\D", "", item)
+    return digits.lstrip("0") or digits[:1]
 
 
 def _unless_twice(named: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -81,6 +81,7 @@ class Validation:
         if len(database) > most:
             database = np.sort(np.random.default_rng(seed).choice(database, most, replace=False))
         self._database = database
+        self.measure = "MAP" if material.pairs.label_names else "recall"
 
     def __call__(self) -> dict[str, float]:
         """Of the validation items, all in [0, 1]: the scores `image_to_text`, `text_to_image`;
@@ -193,14 +194,17 @@ class AfterEpoch(keras.callbacks.Callback):
         line = f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
         if scores:
             line += (
-                f"validation MAP image->text {scores['image_to_text']:.4f} "
+                f"validation {self._validation.measure} "
+                f"image->text {scores['image_to_text']:.4f} "
                 f"text->image {scores['text_to_image']:.4f}  "
             )
         mark = "  best" if scores and state.best_epoch == epoch else ""
         tqdm.write(f"{line}{trained:.1f} s{mark}", file=sys.stderr)
         if state.is_exhausted(self._patience, self._since):
+            measure = self._validation.measure
             tqdm.write(
-                f"no better validation MAP in {self._patience} epochs: stopped", file=sys.stderr
+                f"no better validation {measure} in {self._patience} epochs: stopped",
+                file=sys.stderr,
             )
             self.model.stop_training = True
 

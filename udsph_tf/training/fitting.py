@@ -197,6 +197,7 @@ def _finish(run: RunFolder, model, material: Material, stage: str, seconds: dict
         {
             "best_epoch": state["best_epoch"],
             "stage": stage,
+            "validation_measure": "MAP" if material.pairs.label_names else "recall",
             "validation_map": state["best_score"] if state["best_score"] >= 0 else None,
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},

@@ -33,7 +33,7 @@ def recall_both_ways(
     items = np.arange(count) if items is None else items
     once, owner = np.unique(items, return_index=True)[::-1]
     beside = slice(None)
-    if database_items is not None:
+    if database_items is not None and len(database["image"]):
         beside = np.unique(database_items, return_index=True)[1]
     pictures = codes["image"][once]
     return {
