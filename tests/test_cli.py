@@ -685,7 +685,7 @@ def test_datasets_lists_sources_and_licences(answers):
     assert (code, err) == (0, "")
     said = json.loads(out)
     assert set(said) == set(CATALOGUE)
-    assert all(set(each) == {"source", "licence", "layout"} for each in said.values())
+    assert all(set(each) == {"source", "size", "licence", "layout"} for each in said.values())
     code, out, err = answers["datasets"]
     assert (code, err) == (0, "")
     assert "CC BY-SA 4.0" in out

@@ -33,6 +33,7 @@ PUBLIC = {
         "Problem",
         "Split",
         "apply_split",
+        "check_dataset",
         "hold_out_kinds",
         "make_split",
         "multi_hot",

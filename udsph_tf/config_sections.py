@@ -15,13 +15,24 @@ __all__ = [
 ]
 
 DATASETS = (
+    "coco2014",
+    "coco2017",
+    "dcmh",
     "fashion",
     "fashion-attributes",
+    "flickr30k",
+    "flickr8k",
     "manifest",
+    "mirflickr25k",
+    "mirflickr25k-38",
     "mirflickr724",
+    "nuswide-tc10",
+    "nuswide-tc21",
     "openmoji",
     "wikipedia",
 )
+CAPTIONS = ("all", "each", "first")
+SPLIT_NUMBERS = ("ids", "rows_from_0", "rows_from_1")
 IMAGE_BODIES = ("efficientnet_lite0", "small_cnn", "vector")
 TEXT_BODIES = ("minilm", "vector", "wordpiece")
 IMAGE_POOLINGS = ("last", "stages")
@@ -55,6 +66,18 @@ class DataConfig:
     """Training items, drawn from the database; 0 takes the whole database."""
     unseen_kinds: int = 0
     """Kinds (values of articleType) left out of training, to be searched for all the same."""
+    captions: str = field(default="all", metadata={"choices": CAPTIONS})
+    """Text of an item with several sentences: `all` joined, the `first`, or `each` on its own, in
+    training and as a query."""
+    labels: str = ""
+    """CSV file with the columns id and labels, for `flickr8k` and `flickr30k`, which have none."""
+    untagged: str = field(default="keep", metadata={"choices": ("keep", "skip")})
+    """What becomes of an item of `nuswide-*` and `dcmh` that has none of the tags: the literature's
+    counts keep it, with an empty text."""
+    split: str = ""
+    """File or folder with a published split, in the place of a draw (`docs/data.md`)."""
+    split_numbers: str = field(default="ids", metadata={"choices": SPLIT_NUMBERS})
+    """What the numbers of that split are: ids, or rows counted from 0 (Python) or 1 (MATLAB)."""
     bad_items: str = field(default="skip", metadata={"choices": ("skip", "error")})
     """What an unreadable image, an empty text or an item without label does."""
 

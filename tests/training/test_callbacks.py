@@ -27,6 +27,8 @@ PLAIN = LossConfig(adversarial=0.0, local=0.0, gradient_penalty=0.0)
 class Scores:
     """Stands in for the validation: scores that are known beforehand."""
 
+    measure = "MAP"
+
     def __init__(self, *scores):
         self.scores = list(scores)
 

@@ -50,4 +50,20 @@ def run(args: argparse.Namespace) -> None:
     lengths = {**results["shorter"], str(results["num_bits"]): results["directions"]}
     for num_bits, directions in lengths.items():
         print(f"\n{num_bits} bits")
-        print(format_table(directions))
+        if any(each["map"] is not None for each in directions.values()):
+            print(format_table(directions))
+        print(_own_items(directions))
+
+
+def _own_items(directions: dict) -> str:
+    """How often a held-back item finds its own counterpart, a line a direction."""
+    lines = []
+    for name, each in directions.items():
+        for key, among in (
+            ("own_item_recall_among_held_back_at_k", "held-back items"),
+            ("own_item_recall_at_k", "these and the database"),
+        ):
+            if key in each:
+                recalls = "  ".join(f"R@{k} {value:.4f}" for k, value in each[key].items())
+                lines.append(f"{name}: own item among {among}: {recalls}")
+    return "\n".join(lines)

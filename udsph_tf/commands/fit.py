@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> None:
     else:
         score = finished["validation_map"]
         best = "Last epoch kept" if score is None else f"Best epoch {finished['best_epoch']}"
-        held_back = "no item held back" if score is None else f"validation MAP {score:.4f}"
+        measure = finished.get("validation_measure", "MAP")
+        held_back = "no item held back" if score is None else f"validation {measure} {score:.4f}"
         print(
             f"{best}, {held_back}\nRun folder {run_folder.path}\n"
             f"Next: udsph evaluate --run {run_folder.path}"
@@ -75,6 +76,8 @@ def _config(args) -> Config:
         if name not in CATALOGUE:
             raise ValueError(f"Unknown data set `{name}`.{nearest(name, CATALOGUE)}")
         config = override(Config(), CATALOGUE[name].defaults)
+        if not any(each.startswith("data.labels=") for each in args.set or ()):
+            config = override(config, CATALOGUE[name].unlabelled)
     tables: dict[str, dict] = {}
     for assignment in args.set or ():
         key, equals, value = assignment.partition("=")
@@ -83,7 +86,9 @@ def _config(args) -> Config:
             raise ValueError(
                 f"--set takes section.key=value, such as loss.local=0. Received: {assignment!r}"
             )
-        tables.setdefault(section, {})[name] = value
+        # A run is read again from any folder.
+        is_path = section == "data" and name in ("labels", "split") and value
+        tables.setdefault(section, {})[name] = str(Path(value).resolve()) if is_path else value
     flags = {
         ("data", "dataset"): args.dataset,
         ("data", "root"): args.root and str(Path(args.root).resolve()),

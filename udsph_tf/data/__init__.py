@@ -1,6 +1,6 @@
 """Pairs of pictures and words: readers, splits, decoding, tokens, caches."""
 
-from udsph_tf.data.catalogue import CATALOGUE, Dataset, read_pairs
+from udsph_tf.data.catalogue import CATALOGUE, Dataset, check_dataset, read_pairs
 from udsph_tf.data.pairs import Pairs, Problem, multi_hot
 from udsph_tf.data.splits import Split, apply_split, make_split, read_split, write_split
 from udsph_tf.data.unseen_kinds import hold_out_kinds, train_without_kinds
@@ -12,6 +12,7 @@ __all__ = [
     "Problem",
     "Split",
     "apply_split",
+    "check_dataset",
     "hold_out_kinds",
     "make_split",
     "multi_hot",

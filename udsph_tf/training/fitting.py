@@ -79,7 +79,7 @@ def _train(
     """The model with the weights of the best epoch, what it reads, and how the run went."""
     training = config.training
     rows = material.pairs.indices("train")
-    labels = material.pairs.labels[rows]
+    labels = material.labels(rows)
     anchors, counts = semantic_anchors(labels, training.max_anchors, training.seed)
     keras.utils.set_random_seed(training.seed)
     model = build_model(config, material.bodies, anchors, counts)
@@ -212,6 +212,7 @@ def _finish(run: RunFolder, model, material: Material, state: State, seconds: di
             "validation_map": (best["image_to_text"] + best["text_to_image"]) / 2
             if scored
             else None,
+            "validation_measure": "MAP" if material.pairs.label_names else "recall",
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},
         },
