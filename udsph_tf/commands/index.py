@@ -27,7 +27,7 @@ def add(subcommands) -> None:
         "--kind",
         default="exact",
         choices=("exact", "ivf", "hnsw", "multihash"),
-        help="exact, or approximate for many millions; docs/results/search.md compares them (exact)",
+        help="exact, or approximate for many millions; see docs/results/search.md (exact)",
     )
     parser.add_argument("--add", action="store_true", help="add to the index that is in --out")
     parser.add_argument(
@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> None:
     from udsph_tf.serving import index_pairs
 
     if args.add and (args.overwrite or args.kind != "exact"):
-        raise ValueError("--add keeps the index as it is: it goes with neither --overwrite nor --kind")
+        raise ValueError(
+            "--add keeps the index as it is, so neither --overwrite nor --kind goes with it"
+        )
     if args.replace and not args.add:
         raise ValueError("--replace goes with --add; --overwrite replaces the whole index")
     number, left_out = index_pairs(
