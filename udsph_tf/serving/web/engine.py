@@ -127,6 +127,7 @@ class SearchEngine:
         self._stamp = self._look()
         self._snapshot = Snapshot(self._open(), generation=1)
         self._reloading = threading.Lock()
+        self._warm_up()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -302,6 +303,13 @@ class SearchEngine:
                 "too_many_pixels",
                 f"A picture may have {self.limits.pixels:,} pixels, this one has {width}x{height}",
             )
+
+    def _warm_up(self) -> None:
+        """Do everything once: the first picture and the first search take much longer."""
+        image = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(image, "PNG")
+        self._texts.run([""])
+        self.search_image(image.getvalue(), SearchOptions(k=1))
 
     def _open(self) -> StoredIndex:
         return open_index(self._folder, model_checksum=self.model_checksum)
