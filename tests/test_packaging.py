@@ -51,16 +51,7 @@ def test_wheel_has_the_search_page(wheel):
 def test_wheel_has_the_command_and_the_extras(wheel):
     assert "udsph = udsph_tf.cli:run" in read(wheel, "entry_points.txt")
     metadata = read(wheel, "METADATA")
-    for extra in (
-        "demo",
-        "matlab",
-        "pretrained",
-        "milvus",
-        "beam",
-        "serving",
-        "service",
-        "word2vec",
-        "dev",
-    ):
+    extras = ["demo", "matlab", "pretrained", "milvus", "beam", "serving", "service", "word2vec"]
+    for extra in (*extras, "dev"):
         assert f"Provides-Extra: {extra}\n" in metadata
     assert re.search(r"^License(-Expression)?: Apache-2.0$", metadata, re.MULTILINE)

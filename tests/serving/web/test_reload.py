@@ -90,6 +90,8 @@ def test_requests_during_reloads_all_succeed(alone, copied, serve):
         threads = [threading.Thread(target=ask, args=(address,)) for _ in range(4)]
         for thread in threads:
             thread.start()
+        while not answers:
+            time.sleep(0.01)
         for name in ("000", "001", "002", "003"):
             delete_items(copied, [name])
             time.sleep(0.1)
