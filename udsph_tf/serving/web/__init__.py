@@ -20,3 +20,7 @@ def __getattr__(name: str):
             f"The search service needs its packages ({error}): pip install 'udsph-tf[service]'"
         ) from error
     return create_app
+
+
+def __dir__():
+    return __all__

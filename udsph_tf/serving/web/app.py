@@ -78,7 +78,7 @@ def create_app(
     pool = ThreadPoolExecutor(
         limits.workers, "search", initializer=functools.partial(faiss.omp_set_num_threads, 1)
     )
-    show_index(engine, metrics)
+    _show_index(engine, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI):
@@ -193,7 +193,7 @@ def create_app(
     return app
 
 
-def show_index(engine: SearchEngine, metrics: Metrics) -> None:
+def _show_index(engine: SearchEngine, metrics: Metrics) -> None:
     """Tell Prometheus which index is in use."""
     metrics.items.set(len(engine.snapshot.index))
     metrics.generation.set(engine.snapshot.generation)
@@ -206,7 +206,7 @@ async def _watch(engine: SearchEngine, metrics: Metrics, seconds: float) -> None
         if reloaded is None:
             continue
         metrics.reloads.labels("success" if reloaded else "failure").inc()
-        show_index(engine, metrics)
+        _show_index(engine, metrics)
         if reloaded:
             _LOG.info("Index reloaded: %d items", len(engine.snapshot.index))
 

@@ -9,7 +9,9 @@ from udsph_tf.serving.web.engine import Answer, SearchOptions
 from udsph_tf.serving.web.limits import Limits
 
 __all__ = [
+    "Error",
     "ErrorBody",
+    "FoundHit",
     "FoundItem",
     "Info",
     "SearchAnswer",
