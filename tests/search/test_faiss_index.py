@@ -80,24 +80,41 @@ def test_search_all_codes_equal_returns_the_first_positions():
     np.testing.assert_array_equal(positions, np.tile(np.arange(20), (100, 1)))
 
 
-def test_search_ties_spread_over_several_blocks_takes_smallest_positions(monkeypatch):
-    monkeypatch.setattr(module, "_BLOCK_ROWS", 64)
-    monkeypatch.setattr(module, "_BLOCK_QUERIES", 2)
-    monkeypatch.setattr(module, "_EXTRA_PER_NEIGHBOUR", 0)
-    monkeypatch.setattr(module, "_EXTRA_FIXED", 1)
-    packed = np.random.default_rng(1).integers(0, 256, (1_000, 2)).astype(np.uint8)
-    for k in (1, 7, 40, 999):
-        assert_equals_brute_force(packed, packed[:7], k)
+def test_faiss_keeps_smallest_positions_here():
+    # What makes the exact search as fast as bare FAISS; a version that stops doing it is caught.
+    assert module.keeps_smallest_positions() is True
 
 
-def test_search_faiss_returns_other_ties_still_takes_smallest_positions():
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_search_among_some_positions_equals_brute_force(data):
+    size, num_bytes = data.draw(st.integers(1, 400)), data.draw(st.sampled_from([1, 3, 8, 16]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    packed = rng.integers(0, 4, (size, num_bytes)).astype(np.uint8)
+    among = rng.random(size) < data.draw(st.sampled_from([0.0, 0.02, 0.3, 1.0]))
+    k = data.draw(st.integers(1, 50))
+    distances, positions = make_index(packed).search(packed[:5], k, among)
+    places = np.flatnonzero(among)
+    assert distances.shape == (len(packed[:5]), min(k, len(places)))
+    if len(places):
+        expected_distances, expected = brute_force(packed[places], packed[:5], k)
+        np.testing.assert_array_equal(distances, expected_distances)
+        np.testing.assert_array_equal(positions, places[expected])
+
+
+@pytest.mark.parametrize("among", [np.ones(3, bool), np.ones(4, int), [True]])
+def test_search_mask_that_does_not_fit_raises(among):
+    with pytest.raises(ValueError, match="`among` must be 4 booleans"):
+        make_index(np.zeros((4, 1), np.uint8)).search(np.zeros((1, 1), np.uint8), 1, among)
+
+
+def test_search_faiss_returns_other_ties_still_takes_smallest_positions(monkeypatch):
     # FAISS may return any of the tied codes: here a stand-in prefers the largest positions.
     packed = np.random.default_rng(2).integers(0, 4, (2_000, 1)).astype(np.uint8)
     index = make_index(packed)
 
     class LastTiesFirst:
         d, ntotal = index._index.d, index._index.ntotal
-        reconstruct_n = index._index.reconstruct_n
 
         def search(self, queries, k):
             distances = hamming_distance(queries, packed)
@@ -106,6 +123,7 @@ def test_search_faiss_returns_other_ties_still_takes_smallest_positions():
             return np.take_along_axis(distances, order, 1).astype(np.int32), order
 
     index._index = LastTiesFirst()
+    monkeypatch.setattr(module, "keeps_smallest_positions", lambda: False)
     queries = np.array([[0], [3], [255]], dtype=np.uint8)
     distances, positions = index.search(queries, k=25)
     expected_distances, expected_positions = brute_force(packed, queries, 25)

@@ -9,9 +9,18 @@ import pytest
 
 from udsph_tf.codes import hamming_distance
 from udsph_tf.search import Item, open_index, write_index
+from udsph_tf.search import shard as shard_module
 from udsph_tf.search import store as module
 
-FILES = ["index.json", "image.faissbin", "text.faissbin", "items.jsonl"]
+SHARD_FILES = [
+    "facets.json",
+    "facets.npy",
+    "ids.npy",
+    "image.faissbin",
+    "items.jsonl",
+    "text.faissbin",
+]
+FILES = ["index.json", *SHARD_FILES]
 TEXTS = ["a red dress", 'with\nbreaks and "quotes"', "红色连衣裙 👗", "", "naïve café\u2028end"]
 
 
@@ -40,10 +49,17 @@ def names_in(path):
     return sorted(entry.name for entry in path.iterdir())
 
 
+def find(folder, name):
+    (path,) = folder.rglob(name)
+    return path
+
+
 def test_index_folder_written_and_opened_holds_everything(folder):
     content = make_content()
     index = open_index(folder, model_checksum="model-a")
-    assert names_in(folder) == sorted(FILES)
+    manifest, shard = names_in(folder)
+    assert manifest == "index.json"
+    assert names_in(folder / shard) == SHARD_FILES
     assert names_in(folder.parent) == ["index"]
     assert list(index.items) == content["items"]
     assert (len(index), index.num_bits) == (5, 16)
@@ -73,12 +89,13 @@ def test_index_folder_empty_database_finds_nothing(tmp_path):
 
 @pytest.mark.parametrize("name", FILES)
 def test_open_index_flipped_byte_anywhere_raises_naming_the_file(folder, name):
-    content = (folder / name).read_bytes()
+    path = find(folder, name)
+    content = path.read_bytes()
     places = np.unique(np.linspace(0, len(content) - 1, 40).astype(int))
     for place in places:
         damaged = bytearray(content)
         damaged[place] ^= 0x01
-        (folder / name).write_bytes(damaged)
+        path.write_bytes(damaged)
         if name == "index.json" and bytes([content[place]]).isspace():
             continue
         with pytest.raises(ValueError, match=f"(?s){name}.*udsph index"):
@@ -87,23 +104,24 @@ def test_open_index_flipped_byte_anywhere_raises_naming_the_file(folder, name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_open_index_truncated_file_raises_naming_the_file(folder, name):
-    content = (folder / name).read_bytes()
+    path = find(folder, name)
+    content = path.read_bytes()
     for size in (0, len(content) // 2, len(content) - 2):
-        (folder / name).write_bytes(content[:size])
+        path.write_bytes(content[:size])
         with pytest.raises(ValueError, match=f"(?s){name}.*Copy the whole folder again"):
             open_index(folder)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_open_index_missing_file_raises_naming_the_file(folder, name):
-    (folder / name).unlink()
+    find(folder, name).unlink()
     with pytest.raises(ValueError, match=f"{name} is missing.*udsph index"):
         open_index(folder)
 
 
 def test_open_index_files_of_two_indexes_mixed_raises(folder, tmp_path):
     write_index(tmp_path / "other", **make_content(seed=1))
-    os.replace(tmp_path / "other" / "text.faissbin", folder / "text.faissbin")
+    os.replace(find(tmp_path / "other", "text.faissbin"), find(folder, "text.faissbin"))
     with pytest.raises(ValueError, match=r"text\.faissbin is not the file that was written"):
         open_index(folder)
 
@@ -118,12 +136,12 @@ def test_open_index_other_model_raises_with_both_checksums(folder):
         open_index(folder, model_checksum="model-b")
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, "2", None])
 def test_open_index_unknown_format_version_raises(folder, version):
     manifest = json.loads((folder / "index.json").read_text())
     manifest["format_version"] = version
     (folder / "index.json").write_text(json.dumps(manifest))
-    with pytest.raises(ValueError, match=f"format_version={version!r}.*reads 1"):
+    with pytest.raises(ValueError, match=f"format_version={version!r}.*reads 2"):
         open_index(folder)
 
 
@@ -216,7 +234,7 @@ def test_write_index_disk_full_leaves_nothing(tmp_path, monkeypatch):
     def no_space(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "sha256", no_space)
+    monkeypatch.setattr(shard_module, "sha256", no_space)
     with pytest.raises(OSError, match="No space left"):
         write_index(tmp_path / "index", **make_content())
     assert names_in(tmp_path) == []

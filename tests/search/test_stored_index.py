@@ -19,6 +19,9 @@ class ReversedIndex:
         positions = np.tile(np.arange(2, -1, -1)[:k], (len(packed_queries), 1))
         return np.full_like(positions, 7, dtype=np.int32), positions
 
+    def codes(self, positions):
+        return np.zeros((len(positions), 1), np.uint8)
+
 
 @pytest.fixture
 def index():
@@ -42,5 +45,7 @@ def test_search_hits_hold_plain_python_numbers(index):
 
 
 def test_search_unknown_modality_raises(index):
-    with pytest.raises(ValueError, match='`modality` must be "image" or "text". Received: \'vid'):
+    with pytest.raises(
+        ValueError, match='`modality` must be "image" or "text" or "fused". Received: \'vid'
+    ):
         index.search(np.array([[0]], dtype=np.uint8), "video", 1)

@@ -23,6 +23,16 @@ def add(subcommands) -> None:
     parser.add_argument("--dataset", help="index every item of this data set")
     parser.add_argument("--root", metavar="DIR", help="the data set's folder")
     parser.add_argument("--out", required=True, metavar="DIR", help="the index folder to make")
+    parser.add_argument(
+        "--kind",
+        default="exact",
+        choices=("exact", "ivf", "hnsw", "multihash"),
+        help="exact, or approximate for many millions; see docs/results/search.md (exact)",
+    )
+    parser.add_argument("--add", action="store_true", help="add to the index that is in --out")
+    parser.add_argument(
+        "--replace", action="store_true", help="with --add: put items in place of equal ids"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing index")
 
 
@@ -30,8 +40,20 @@ def run(args: argparse.Namespace) -> None:
     """Encode and index a collection."""
     from udsph_tf.serving import index_pairs
 
+    if args.add and (args.overwrite or args.kind != "exact"):
+        raise ValueError(
+            "--add keeps the index as it is, so neither --overwrite nor --kind goes with it"
+        )
+    if args.replace and not args.add:
+        raise ValueError("--replace goes with --add; --overwrite replaces the whole index")
     number, left_out = index_pairs(
-        _pairs_to_index(args), args.artefacts, args.out, overwrite=args.overwrite
+        _pairs_to_index(args),
+        args.artefacts,
+        args.out,
+        kind=args.kind,
+        add=args.add,
+        replace=args.replace,
+        overwrite=args.overwrite,
     )
     if args.json:
         print_json({"out": args.out, "items": number, "left_out": [vars(p) for p in left_out]})

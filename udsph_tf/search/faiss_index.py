@@ -1,40 +1,33 @@
 """Exact Hamming search in one process, by FAISS, with a fixed order among equal distances."""
 
+import functools
 import os
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from udsph_tf.codes import check_num_bits
+from udsph_tf.codes import check_num_bits, first_bits
+from udsph_tf.search.index import checked_k, checked_mask, checked_packed
 
-__all__ = ["FaissIndex"]
+__all__ = ["FaissIndex", "keeps_smallest_positions", "read_faiss", "write_faiss"]
 
-# How many neighbours more than `k` the first pass asks for, so that the last distance within `k`
-# is nearly always passed and all ties at it are in hand. Among random 64-bit codes the items up
-# to the k-th distance number up to 9 for k = 1 and up to 5 k for k = 10; `3 k + 40` covers both
-# and costs a twentieth of the scan at k = 10. The limit keeps the heap of a large `k` from costing
-# more than the second look it would save.
-_EXTRA_PER_NEIGHBOUR = 3
-_EXTRA_FIXED = 40
-_EXTRA_LIMIT = 1000
-
-# Rows and queries of one block of the second look. Even if every code of the block is a tie, the
-# answer of 64 x 32,768 neighbours takes only 25 MB.
-_BLOCK_ROWS = 32_768
-_BLOCK_QUERIES = 64
+# Where fewer than this share of the codes is searched, copying them out is cheaper than asking
+# FAISS about every position.
+_SPARSE = 0.05
 
 
 class FaissIndex:
     """Exact nearest packed codes, by a full scan with `faiss.IndexBinaryFlat`.
 
-    FAISS promises the right distances but not which of several codes at one distance it returns,
-    nor their order. Here neighbours at equal distance come in the order of their positions, and
-    where only some of the codes at the last distance fit into `k`, those with the smallest
-    positions are taken. So equal input gives equal output on any machine and FAISS version.
+    Neighbours at equal distance come in the order of their positions, and where only some of the
+    codes at the last distance fit into `k`, those with the smallest positions are taken. So equal
+    input gives equal output on any machine.
 
-    The price is a somewhat larger `k` inside FAISS, and a second look at those queries whose
-    last distance is shared by very many codes. That look stops as soon as it has found enough.
+    FAISS's heap gives exactly that: it is ordered by distance and then by position, and codes are
+    offered to it by rising position. FAISS does not promise it, so the first search of a process
+    tries it on codes full of ties (`keeps_smallest_positions`); were it to fail, searches would ask
+    for more neighbours until the last distance is passed.
 
     Args:
         num_bits: code length, a positive multiple of 8.
@@ -74,45 +67,58 @@ class FaissIndex:
         Raises:
             ValueError: `packed` does not fit the index.
         """
-        self._index.add(self._checked("packed", packed))
+        self._index.add(checked_packed("packed", packed, self.num_bits))
 
-    def search(self, packed_queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def codes(self, positions: np.ndarray) -> np.ndarray:
+        """The packed codes at `positions`, (n, num_bits / 8) uint8."""
+        return self._all_codes()[np.asarray(positions, dtype=np.int64)]
+
+    def first_bits(self, num_bits: int) -> "FaissIndex":
+        """An index, in memory, of the first bits of every code.
+
+        Raises:
+            ValueError: `num_bits` does not fit.
+        """
+        index = FaissIndex(num_bits)
+        index.add(first_bits(self._all_codes(), num_bits))
+        return index
+
+    def search(
+        self, packed_queries: np.ndarray, k: int, among: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The `k` nearest codes of every query, nearest first, equal distances by position.
 
         Args:
             packed_queries: (n, num_bits / 8) uint8.
-            k: number of neighbours, at least 1; cut to the size of the index.
+            k: number of neighbours, at least 1; cut to the number of codes searched.
+            among: (len(self),) bool, the positions to search; all by default.
 
         Returns:
             distances: (n, k) int32, values in [0, num_bits], rising along a row.
             positions: (n, k) int64, values in [0, len(self)).
 
         Raises:
-            ValueError: `packed_queries` does not fit the index, or `k` is not a positive integer.
+            ValueError: `packed_queries` or `among` does not fit the index, or `k` is not a positive
+                integer.
         """
-        queries = self._checked("packed_queries", packed_queries)
-        is_integer = isinstance(k, (int, np.integer)) and not isinstance(k, bool)
-        if not is_integer or k <= 0:
-            raise ValueError(f"`k` must be a positive integer. Received: k={k!r}")
-        size = len(self)
-        k = min(int(k), size)
+        queries = checked_packed("packed_queries", packed_queries, self.num_bits)
+        k, size = checked_k(k), len(self)
+        among = checked_mask(among, size)
+        searched = size if among is None else int(among.sum())
+        k = min(k, searched)
         if k == 0 or len(queries) == 0:
             return np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.int64)
-
-        extra = min(_EXTRA_PER_NEIGHBOUR * k + _EXTRA_FIXED, _EXTRA_LIMIT)
-        fetched = min(k + extra, size)
-        found_distances, found_positions = self._index.search(queries, fetched)
-        # One integer a neighbour, which orders by distance and then by position.
-        keys = found_distances.astype(np.int64) * size + found_positions
-        keys.sort(axis=1)
-        distances, positions = np.divmod(keys[:, :k], size)
-        if fetched < size:
-            last = keys[:, -1] // size
-            open_ties = np.flatnonzero(last == distances[:, -1])
-            for start in range(0, len(open_ties), _BLOCK_QUERIES):
-                rows = open_ties[start : start + _BLOCK_QUERIES]
-                self._settle_last_distance(queries[rows], distances[rows], positions, rows)
-        return distances.astype(np.int32), positions
+        if among is None:
+            return _ordered_search(self._index, queries, k, searched)
+        if searched < _SPARSE * size:
+            places = np.flatnonzero(among)
+            few = FaissIndex(self.num_bits)
+            few.add(self._all_codes()[places])
+            distances, positions = _ordered_search(few._index, queries, k, searched)
+            return distances, places[positions]
+        bitmap = np.packbits(among, bitorder="little")
+        selected = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+        return _ordered_search(self._index, queries, k, searched, params=selected)
 
     def write(self, path: str | os.PathLike) -> None:
         """Write the codes to a file in FAISS's own format.
@@ -120,28 +126,25 @@ class FaissIndex:
         Raises:
             OSError: the file cannot be written.
         """
-        try:
-            faiss.write_index_binary(self._index, os.fspath(path))
-        except RuntimeError as error:
-            raise OSError(f"cannot write the index to {os.fspath(path)}: {error}") from error
+        write_faiss(self._index, path)
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> "FaissIndex":
+    def read(cls, path: str | os.PathLike, *, mapped: bool = False) -> "FaissIndex":
         """Read what `write` has written.
 
         FAISS trusts the file it reads: check that it is the one you wrote (`open_index` compares
         its sha256) before you read it.
 
+        Args:
+            path: the file.
+            mapped: map it into memory: opening takes no time, pages are read when a search comes
+                by, and processes share them. The file must not be changed in place meanwhile.
+
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the file is not a flat binary FAISS index.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"no index file at {os.fspath(path)}")
-        try:
-            index = faiss.read_index_binary(os.fspath(path))
-        except RuntimeError as error:
-            raise ValueError(f"{os.fspath(path)} is not a whole FAISS index: {error}") from error
+        index = read_faiss(path, mapped=mapped)
         if type(index) is not faiss.IndexBinaryFlat:
             raise ValueError(
                 f"{os.fspath(path)} must hold a faiss.IndexBinaryFlat. "
@@ -151,43 +154,75 @@ class FaissIndex:
         loaded._index = index
         return loaded
 
-    def _checked(self, name: str, packed: np.ndarray) -> np.ndarray:
-        packed = np.asarray(packed)
-        num_bytes = self.num_bits // 8
-        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != num_bytes:
-            raise ValueError(
-                f"`{name}` must be packed codes, uint8 of shape (n, {num_bytes}) for "
-                f"{self.num_bits} bits. Received: dtype={packed.dtype}, shape={packed.shape}"
-            )
-        return np.ascontiguousarray(packed)
+    def _all_codes(self) -> np.ndarray:
+        """(len(self), num_bits / 8) uint8: FAISS's own memory, or the mapped file, not a copy."""
+        num_bytes, size = self.num_bits // 8, len(self)
+        if not size:
+            return np.empty((0, num_bytes), np.uint8)
+        memory = faiss.rev_swig_ptr(self._index.xb.data(), size * num_bytes)
+        return memory.reshape(size, num_bytes)
 
-    def _settle_last_distance(
-        self, queries: np.ndarray, distances: np.ndarray, positions: np.ndarray, rows: np.ndarray
-    ) -> None:
-        """Write into `positions[rows]` the smallest positions at each query's last distance.
 
-        Everything nearer than the last distance is complete already, for it lies before the
-        k-th neighbour. What is missing is scanned for from position 0 on: many codes share the
-        distance, or the query would not be here, so the first few of them are soon found.
-        """
-        k = distances.shape[1]
-        last = distances[:, -1]
-        filled = (distances < last[:, None]).sum(axis=1)
-        pending = np.arange(len(rows))
-        for start in range(0, len(self), _BLOCK_ROWS):
-            if len(pending) == 0:
-                break
-            count = min(_BLOCK_ROWS, len(self) - start)
-            block = faiss.IndexBinaryFlat(self.num_bits)
-            block.add(self._index.reconstruct_n(start, count))
-            for distance in np.unique(last[pending]):
-                group = pending[last[pending] == distance]
-                # FAISS returns what is nearer than the radius.
-                limits, near, found = block.range_search(queries[group], int(distance) + 1)
-                for place, query in enumerate(group):
-                    part = slice(limits[place], limits[place + 1])
-                    ties = np.sort(found[part][near[part] == distance])[: k - filled[query]]
-                    end = filled[query] + len(ties)
-                    positions[rows[query], filled[query] : end] = ties + start
-                    filled[query] = end
-            pending = pending[filled[pending] < k]
+def read_faiss(path: str | os.PathLike, *, mapped: bool = False) -> faiss.IndexBinary:
+    """Read a binary index in FAISS's own format.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a whole FAISS index.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no index file at {os.fspath(path)}")
+    try:
+        return faiss.read_index_binary(os.fspath(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    except RuntimeError as error:
+        raise ValueError(f"{os.fspath(path)} is not a whole FAISS index: {error}") from error
+
+
+def write_faiss(index: faiss.IndexBinary, path: str | os.PathLike) -> None:
+    """Write a binary index in FAISS's own format.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    try:
+        faiss.write_index_binary(index, os.fspath(path))
+    except RuntimeError as error:
+        raise OSError(f"cannot write the index to {os.fspath(path)}: {error}") from error
+
+
+@functools.cache
+def keeps_smallest_positions() -> bool:
+    """Does this FAISS order ties by position, and keep the smallest positions at the last distance?
+
+    Codes of 3 bits in use, repeated in a mixed order, are searched for every `k` of a few.
+    """
+    mixed = np.random.default_rng(0)
+    for num_bytes, size in ((1, 300), (8, 5000), (16, 3000), (32, 700)):
+        codes = mixed.choice(np.array([0, 1, 3, 7], np.uint8), (size, num_bytes))
+        codes[:, 1:] = 0
+        index = faiss.IndexBinaryFlat(8 * num_bytes)
+        index.add(codes)
+        distances = np.bitwise_count(codes[:3, None, 0] ^ codes[None, :, 0]).astype(np.int64)
+        ranked = np.argsort(distances, axis=1, kind="stable")
+        for k in (1, 10, 64, 250):
+            if not np.array_equal(index.search(codes[:3], k)[1], ranked[:, :k]):
+                return False
+    return True
+
+
+def _ordered_search(
+    index: faiss.IndexBinaryFlat, queries: np.ndarray, k: int, searched: int, **options
+) -> tuple[np.ndarray, np.ndarray]:
+    if keeps_smallest_positions():
+        return index.search(queries, k, **options)
+    size = index.ntotal
+    fetched = min(4 * k + 40, searched)
+    while True:
+        distances, positions = index.search(queries, fetched, **options)
+        # One integer a neighbour, which orders by distance and then by position.
+        keys = np.sort(distances.astype(np.int64) * size + positions, axis=1)
+        open_ties = keys[:, -1] // size == keys[:, k - 1] // size
+        if fetched == searched or not open_ties.any():
+            distances, positions = np.divmod(keys[:, :k], size)
+            return distances.astype(np.int32), positions
+        fetched = min(4 * fetched, searched)

@@ -1,8 +1,9 @@
 """The items of an index as a file: one JSON object a line."""
 
 import json
+import mmap
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +25,12 @@ def write_items(path: str | os.PathLike, items: Iterable[Item]) -> int:
         Number of items written.
 
     Raises:
-        ValueError: an item is not an `Item` of three strings.
+        ValueError: an item is not an `Item` of three strings and metadata of strings.
     """
     count = 0
     with open(path, "w", encoding="ascii", newline="\n") as file:
         for item in items:
-            values = [getattr(item, field, None) for field in _FIELDS]
-            if not all(isinstance(value, str) for value in values):
-                raise ValueError(
-                    "`items` must hold `Item`s whose id, text and image are strings. "
-                    f"Received: {item!r} at position {count}"
-                )
-            file.write(json.dumps(dict(zip(_FIELDS, values, strict=True))) + "\n")
+            file.write(json.dumps(_as_json(item, count)) + "\n")
             count += 1
     return count
 
@@ -43,11 +38,11 @@ def write_items(path: str | os.PathLike, items: Iterable[Item]) -> int:
 class StoredItems(Sequence[Item]):
     """The items of a file that `write_items` has written, parsed when they are asked for.
 
-    A search shows ten items of millions, so the file stays bytes in memory, with the place where
-    each line ends: opening takes little longer than reading the file.
+    A search shows ten items of millions, so the file stays bytes, with the place where each line
+    ends: opening takes little longer than reading the file.
 
     Args:
-        content: the bytes of the file.
+        content: the bytes of the file, or the file mapped into memory.
 
     Raises:
         ValueError: the last line is cut off.
@@ -58,16 +53,19 @@ class StoredItems(Sequence[Item]):
         (1, 'a red dress')
     """
 
-    def __init__(self, content: bytes):
-        if content and not content.endswith(b"\n"):
+    def __init__(self, content: bytes | mmap.mmap):
+        if len(content) and content[-1:] != b"\n":
             raise ValueError("`content` must end with a line break: its last item is cut off")
         self._content = content
         self._ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> "StoredItems":
-        """Read the file at `path`."""
-        return cls(Path(path).read_bytes())
+    def read(cls, path: str | os.PathLike, *, mapped: bool = False) -> "StoredItems":
+        """Read the file at `path`, or map it into memory."""
+        if not mapped or not Path(path).stat().st_size:  # nothing cannot be mapped
+            return cls(Path(path).read_bytes())
+        with open(path, "rb") as file:
+            return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -78,4 +76,33 @@ class StoredItems(Sequence[Item]):
         end = self._ends[position]
         position = int(position) % len(self)
         begin = self._ends[position - 1] + 1 if position else 0
-        return Item(**json.loads(self._content[begin:end]))
+        content = json.loads(self._content[begin:end])
+        metadata = {name: tuple(values) for name, values in content.pop("metadata", {}).items()}
+        return Item(**content, metadata=metadata)
+
+
+def _as_json(item: Item, position: int) -> dict:
+    values = [getattr(item, field, None) for field in _FIELDS]
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError(
+            "`items` must hold `Item`s whose id, text and image are strings. "
+            f"Received: {item!r} at position {position}"
+        )
+    content = dict(zip(_FIELDS, values, strict=True))
+    if item.metadata:
+        if not _is_metadata(item.metadata):
+            raise ValueError(
+                "The metadata of an `Item` must be tuples of strings by field, such as "
+                f"{{'colour': ('red',)}}. Received: {item.metadata!r} at position {position}"
+            )
+        content["metadata"] = {name: list(values) for name, values in item.metadata.items()}
+    return content
+
+
+def _is_metadata(metadata) -> bool:
+    return isinstance(metadata, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(values, (list, tuple))
+        and all(isinstance(value, str) for value in values)
+        for name, values in metadata.items()
+    )

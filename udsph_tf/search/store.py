@@ -1,28 +1,42 @@
-"""An index as a folder on disk: the codes of both modalities, the items, and a manifest."""
+"""An index as a folder on disk: shards of codes and items, and a manifest.
 
-import hashlib
+    index.json            what is in the folder, with the SHA-256 of every file
+    shard-<name>/         written once and never changed
+        image.faissbin, text.faissbin, fused.faissbin     packed codes
+        image.ivf.faissbin, ...                           structures of an approximate index
+        items.jsonl, ids.npy, facets.json, facets.npy     the items, and where each is
+        deleted-<name>.npy                                positions that were deleted
+
+The manifest is replaced at once, so whoever opens the folder sees the old index or the new one.
+"""
+
+import itertools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from udsph_tf.files import new_folder, sha256
-from udsph_tf.search.faiss_index import FaissIndex
+from udsph_tf.codes import check_num_bits
+from udsph_tf.files import new_folder
+from udsph_tf.search.approximate_index import check_kind
+from udsph_tf.search.catalogue import Catalogue
 from udsph_tf.search.hit import Item
-from udsph_tf.search.items import StoredItems, write_items
+from udsph_tf.search.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    read_manifest,
+    write_manifest,
+)
+from udsph_tf.search.shard import index_of, read_shard, write_shard
+from udsph_tf.search.sharded_index import ShardedIndex
 from udsph_tf.search.stored_index import StoredIndex
 from udsph_tf.version import __version__
 
-__all__ = ["check_target", "open_index", "write_index"]
-
-FORMAT_VERSION = 1
-_MANIFEST = "index.json"
-_IMAGE, _TEXT, _ITEMS = "image.faissbin", "text.faissbin", "items.jsonl"
-_REMEDY = "Copy the whole folder again, or run `udsph index` again."
+__all__ = ["check_target", "checked_codes", "open_index", "write_index"]
 
 
 def write_index(
@@ -30,9 +44,13 @@ def write_index(
     *,
     image_packed: np.ndarray,
     text_packed: np.ndarray,
+    fused_packed: np.ndarray | None = None,
     items: Iterable[Item],
     model_checksum: str,
     metadata: dict[str, Any] | None = None,
+    nested: Sequence[int] = (),
+    kind: str = "exact",
+    shard_items: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write an index folder, whole or not at all.
@@ -46,9 +64,13 @@ def write_index(
         folder: where the index goes; its parent is made if need be.
         image_packed: (n, num_bits / 8) uint8, codes of the items' images.
         text_packed: (n, num_bits / 8) uint8, codes of the items' texts.
-        items: n items, in the order of the codes.
+        fused_packed: (n, num_bits / 8) uint8, codes of both together (`udsph_tf.codes.fuse`).
+        items: n items with different ids, in the order of the codes.
         model_checksum: names the model that made the codes; `open_index` compares it.
         metadata: anything JSON can hold, handed back by `open_index`.
+        nested: lengths whose first bits are good codes by themselves.
+        kind: "exact", or "ivf", "hnsw" or "multihash", which are approximate.
+        shard_items: most items of a shard; one shard by default.
         overwrite: replace an index that is already there.
 
     Raises:
@@ -58,53 +80,63 @@ def write_index(
     """
     folder = Path(folder).resolve()
     check_target(folder, overwrite)
-    indexes = {
-        _IMAGE: _index_of("image_packed", image_packed),
-        _TEXT: _index_of("text_packed", text_packed),
-    }
-    image, text = indexes.values()
-    if (image.num_bits, len(image)) != (text.num_bits, len(text)):
-        raise ValueError(
-            "`image_packed` and `text_packed` must have one shape. "
-            f"Received: {np.shape(image_packed)} and {np.shape(text_packed)}"
-        )
+    packed = checked_codes(image_packed, text_packed, fused_packed)
+    num_bits = 8 * packed["image"].shape[1]
     if not isinstance(model_checksum, str):
         raise ValueError(f"`model_checksum` must be a string. Received: {model_checksum!r}")
+    if shard_items is not None and shard_items < 1:
+        raise ValueError(f"`shard_items` must be at least 1. Received: {shard_items}")
     metadata = _as_json({} if metadata is None else metadata)
+    check_kind(kind)
+    size = len(packed["image"])
+    step = shard_items or max(size, 1)
 
     # `check_target` has said what may be replaced.
     with new_folder(folder, overwrite=True) as temporary:
-        for name, index in indexes.items():
-            index.write(temporary / name)
-        num_items = write_items(temporary / _ITEMS, items)
-        if num_items != len(image):
-            raise ValueError(
-                "`items` must hold one item for every code. "
-                f"Received: {num_items} items and {len(image)} codes"
-            )
+        items, shards = iter(items), []
+        for start in range(0, max(size, 1), step):
+            last = start + step >= size
+            codes = {
+                modality: index_of(modality, each[start : start + step])
+                for modality, each in packed.items()
+            }
+            # The last shard takes all that are left, so that too many are noticed.
+            part = items if last else itertools.islice(items, step)
+            shards.append(write_shard(temporary, codes, part, kind))
         manifest = {
             "format_version": FORMAT_VERSION,
-            "num_bits": image.num_bits,
-            "num_items": num_items,
+            "num_bits": num_bits,
+            "num_items": size,
             "model_checksum": model_checksum,
-            "files": {name: sha256(temporary / name) for name in (_IMAGE, _TEXT, _ITEMS)},
+            "nested": sorted(check_num_bits(each) for each in nested),
+            "kind": kind,
+            "shards": shards,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "created_by": f"udsph_tf {__version__}",
             "metadata": metadata,
         }
-        manifest["manifest_sha256"] = _manifest_sha256(manifest)
-        lines = json.dumps(manifest, indent=2) + "\n"
-        (temporary / _MANIFEST).write_text(lines, encoding="ascii")
+        write_manifest(temporary, manifest)
         # Somebody else may have made the folder while this one was being written.
         check_target(folder, overwrite)
 
 
-def open_index(folder: str | os.PathLike, *, model_checksum: str | None = None) -> StoredIndex:
+def open_index(
+    folder: str | os.PathLike,
+    *,
+    model_checksum: str | None = None,
+    mapped: bool = True,
+    verify: bool = True,
+) -> StoredIndex:
     """Open an index folder, after checking that every file is the one that was written.
 
     Args:
         folder: what `write_index` has written.
         model_checksum: the model whose queries will be searched; None accepts any.
+        mapped: map codes and items into memory in place of reading them: pages are read when a
+            search comes by, and processes share them. (Structures of approximate indexes are
+            always read.)
+        verify: compare the SHA-256 of every file, which reads all of them once. Without it,
+            opening an index of any size takes a moment, and files are trusted.
 
     Returns:
         The index, ready to be searched.
@@ -114,36 +146,35 @@ def open_index(folder: str | os.PathLike, *, model_checksum: str | None = None) 
             model made the codes. The message names the file and the remedy.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder / _MANIFEST)
+    manifest = read_manifest(folder)
     if model_checksum is not None and manifest["model_checksum"] != model_checksum:
         raise ValueError(
             f"index was built by another model: {folder} has codes of "
             f"{manifest['model_checksum']!r}. Received: model_checksum={model_checksum!r}. "
             "Open it with the model that built it, or run `udsph index` again with this one."
         )
-    for name in (_IMAGE, _TEXT, _ITEMS):
-        path = folder / name
-        if not path.is_file():
-            raise ValueError(f"{path} is missing. {_REMEDY}")
-        if sha256(path) != manifest["files"][name]:
-            raise ValueError(
-                f"{path} is not the file that was written: its sha256 differs from the one in "
-                f"{_MANIFEST}. {_REMEDY}"
-            )
-    image, text = FaissIndex.read(folder / _IMAGE), FaissIndex.read(folder / _TEXT)
-    items = StoredItems.read(folder / _ITEMS)
-    for name, index in ((_IMAGE, image), (_TEXT, text)):
-        if (index.num_bits, len(index)) != (manifest["num_bits"], len(items)):
-            raise ValueError(
-                f"{folder / name} holds {len(index)} codes of {index.num_bits} bits, expected "
-                f"{len(items)} of {manifest['num_bits']}. {_REMEDY}"
-            )
+    num_bits = manifest["num_bits"]
+    shards = [
+        read_shard(folder, each, num_bits=num_bits, mapped=mapped, verify=verify)
+        for each in manifest["shards"]
+    ]
+    with_fused = bool(shards) and all("fused" in shard.codes for shard in shards)
+    image, text, fused = (
+        ShardedIndex(num_bits, [shard.codes[modality] for shard in shards])
+        if modality != "fused" or with_fused
+        else None
+        for modality in ("image", "text", "fused")
+    )
     return StoredIndex(
         image=image,
         text=text,
-        items=items,
+        fused=fused,
+        items=Catalogue(
+            [(shard.items, shard.identifiers, shard.facets, shard.alive) for shard in shards]
+        ),
         model_checksum=manifest["model_checksum"],
         metadata=manifest["metadata"],
+        nested=tuple(manifest["nested"]),
     )
 
 
@@ -161,13 +192,34 @@ def check_target(folder: Path, overwrite: bool) -> None:
             "replace the index in it."
         )
     is_replaceable = folder.is_dir() and (
-        (folder / _MANIFEST).is_file() or not any(folder.iterdir())
+        (folder / MANIFEST).is_file() or not any(folder.iterdir())
     )
     if not is_replaceable:
         raise FileExistsError(
-            f"{folder} exists and is not an index (it has no {_MANIFEST}), so it is not replaced. "
+            f"{folder} exists and is not an index (it has no {MANIFEST}), so it is not replaced. "
             "Choose another folder."
         )
+
+
+def checked_codes(
+    image_packed: np.ndarray, text_packed: np.ndarray, fused_packed: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Packed codes by modality.
+
+    Raises:
+        ValueError: they are not packed codes, or of different shapes.
+    """
+    packed = {"image": image_packed, "text": text_packed}
+    if fused_packed is not None:
+        packed["fused"] = fused_packed
+    for modality, codes in packed.items():
+        index_of(f"{modality}_packed", np.asarray(codes)[:0])
+        if np.shape(codes) != np.shape(image_packed):
+            raise ValueError(
+                f"`image_packed` and `{modality}_packed` must have one shape. "
+                f"Received: {np.shape(image_packed)} and {np.shape(codes)}"
+            )
+    return {modality: np.asarray(codes) for modality, codes in packed.items()}
 
 
 def _as_json(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -178,38 +230,3 @@ def _as_json(metadata: dict[str, Any]) -> dict[str, Any]:
         return json.loads(json.dumps(metadata, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"`metadata` must be what JSON can hold: {error}") from error
-
-
-def _index_of(name: str, packed: np.ndarray) -> FaissIndex:
-    packed = np.asarray(packed)
-    if packed.ndim != 2 or packed.dtype != np.uint8 or packed.shape[1] == 0:
-        raise ValueError(
-            f"`{name}` must be packed codes, uint8 of shape (n, num_bits / 8). "
-            f"Received: dtype={packed.dtype}, shape={packed.shape}"
-        )
-    index = FaissIndex(8 * packed.shape[1])
-    index.add(packed)
-    return index
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"no index at {path.parent}: {path} is missing. Run `udsph index` first.")
-    try:
-        manifest = json.loads(path.read_text(encoding="ascii"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not whole: {error}. {_REMEDY}") from error
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format_version={version!r}, and this version of udsph_tf reads "
-            f"{FORMAT_VERSION}. Use the version that wrote it, or run `udsph index` again."
-        )
-    if manifest.get("manifest_sha256") != _manifest_sha256(manifest):
-        raise ValueError(f"{path} is not the file that was written. {_REMEDY}")
-    return manifest
-
-
-def _manifest_sha256(manifest: dict[str, Any]) -> str:
-    content = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()

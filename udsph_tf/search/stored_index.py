@@ -1,13 +1,15 @@
 """A database that can be searched: codes, and the items behind them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from udsph_tf.search.catalogue import Catalogue
 from udsph_tf.search.hit import Hit, Item
-from udsph_tf.search.index import HammingIndex
+from udsph_tf.search.index import HammingIndex, checked_k
+from udsph_tf.search.reranking import asymmetric_distance
 
 __all__ = ["StoredIndex"]
 
@@ -19,9 +21,11 @@ class StoredIndex:
     Args:
         image: the codes of the items' images.
         text: the codes of the items' texts; position i is the same item as in `image`.
-        items: the items by position.
+        items: the items by position, as a `Catalogue` or any sequence of `Item`s.
         model_checksum: names the model that made the codes.
         metadata: what the writer of the index wanted to remember.
+        fused: one code an item, of picture and words together; None where there are none.
+        nested: lengths whose first bits are good codes by themselves; empty if none but all is.
 
     Example:
         >>> from udsph_tf.search import FaissIndex
@@ -39,40 +43,136 @@ class StoredIndex:
     items: Sequence[Item]
     model_checksum: str
     metadata: dict[str, Any]
+    fused: HammingIndex | None = None
+    nested: tuple[int, ...] = ()
+    catalogue: Catalogue = field(init=False, repr=False)
+
+    def __post_init__(self):
+        items = self.items
+        catalogue = items if isinstance(items, Catalogue) else Catalogue.of(items)
+        object.__setattr__(self, "catalogue", catalogue)
 
     @property
     def num_bits(self) -> int:
         """Code length, a positive multiple of 8."""
         return self.image.num_bits
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Which codes there are: "image", "text" and perhaps "fused"."""
+        return ("image", "text") if self.fused is None else ("image", "text", "fused")
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Code lengths that can be searched with, the longest last."""
+        return tuple(sorted({*self.nested, self.num_bits}))
+
     def __len__(self) -> int:
-        return len(self.items)
+        """Number of items that are not deleted."""
+        return self.catalogue.num_alive
+
+    def is_exact(self) -> bool:
+        """Whether `search` always returns the true nearest neighbours."""
+        return all(self.codes_of(each).is_exact() for each in self.modalities)
+
+    def codes_of(self, modality: str) -> HammingIndex:
+        """The index of one modality's codes.
+
+        Raises:
+            ValueError: `modality` is unknown, or there are no such codes.
+        """
+        if modality == "fused" and self.fused is None:
+            raise ValueError("this index has no fused codes; `udsph index` makes them")
+        if modality not in ("image", "text", "fused"):
+            raise ValueError(
+                f'`modality` must be "image" or "text" or "fused". Received: {modality!r}'
+            )
+        return getattr(self, modality)
+
+    def first_bits(self, num_bits: int) -> "StoredIndex":
+        """The same items by the first bits of their codes; exact, and in memory.
+
+        Raises:
+            ValueError: `num_bits` is not one of `lengths`.
+        """
+        if num_bits not in self.lengths:
+            raise ValueError(
+                f"`num_bits` must be one of {self.lengths}: the model's nested code lengths. "
+                f"Received: num_bits={num_bits!r}"
+            )
+        if num_bits == self.num_bits:
+            return self
+        return replace(
+            self,
+            image=self.image.first_bits(num_bits),
+            text=self.text.first_bits(num_bits),
+            fused=self.fused and self.fused.first_bits(num_bits),
+            items=self.catalogue,
+            nested=tuple(each for each in self.nested if each <= num_bits),
+        )
 
     def search(
-        self, packed_query: np.ndarray, modality: Literal["image", "text"], k: int
+        self,
+        packed_query: np.ndarray,
+        modality: str,
+        k: int,
+        *,
+        radius: int | None = None,
+        filters: Mapping[str, Sequence[str]] | None = None,
+        query_hash: np.ndarray | None = None,
+        candidates: int = 100,
     ) -> list[list[Hit]]:
         """The `k` nearest items of every query.
 
         Args:
             packed_query: (n, num_bits / 8) uint8, codes of images or of texts.
             modality: which codes of the database are compared: "image" finds items by how they
-                look, "text" by their words. The query may be of either modality.
+                look, "text" by their words, "fused" by both. The query may be of any modality.
             k: number of neighbours, at least 1; cut to the size of the database.
+            radius: leave out items at a greater Hamming distance.
+            filters: values by field; an item must have, in every field, one of its values.
+            query_hash: (n, num_bits) relaxed hashes of the queries. If they are given, the nearest
+                `candidates` are re-ranked by their asymmetric distance.
+            candidates: how many, at least `k` of which are taken anyway.
 
         Returns:
             For every query its hits, nearest first; equal distances in the order of the database.
 
         Raises:
-            ValueError: `packed_query` does not fit, `modality` is unknown or `k` not positive.
+            ValueError: an argument does not fit, `modality` is unknown or `k` not positive.
         """
-        if modality not in ("image", "text"):
-            raise ValueError(f'`modality` must be "image" or "text". Received: {modality!r}')
-        index = self.image if modality == "image" else self.text
-        distances, positions = index.search(packed_query, k)
+        index, k = self.codes_of(modality), checked_k(k)
+        mask = self.catalogue.mask(filters)
+        if query_hash is None:
+            fetched = k
+        else:
+            query_hash, fetched = np.asarray(query_hash), max(k, candidates)
+            expected = (len(packed_query), self.num_bits)
+            if query_hash.shape != expected:
+                raise ValueError(
+                    f"`query_hash` must have shape {expected}. Received: {query_hash.shape}"
+                )
+        # Without a mask the interface's third argument is left out: the smallest index has none.
+        found = index.search(packed_query, fetched, *([] if mask is None else [mask]))
+        answers = []
+        for number, (distances, positions) in enumerate(zip(*found, strict=True)):
+            if radius is not None:
+                within = distances <= radius
+                distances, positions = distances[within], positions[within]
+            fine = None
+            if query_hash is not None and len(positions):
+                fine = asymmetric_distance(query_hash[number], index.codes(positions))
+                order = np.lexsort((positions, distances, fine))[:k]
+                distances, positions, fine = distances[order], positions[order], fine[order]
+            answers.append(self._hits(distances[:k], positions[:k], fine))
+        return answers
+
+    def _hits(
+        self, distances: np.ndarray, positions: np.ndarray, fine: np.ndarray | None
+    ) -> list[Hit]:
+        asymmetric = [None] * len(positions) if fine is None else fine.tolist()
+        rows = zip(distances.tolist(), positions.tolist(), asymmetric, strict=True)
         return [
-            [
-                Hit(item=self.items[position], distance=distance, rank=rank)
-                for rank, (distance, position) in enumerate(zip(*row, strict=True), start=1)
-            ]
-            for row in zip(distances.tolist(), positions.tolist(), strict=True)
+            Hit(self.catalogue[position], distance, rank, each)
+            for rank, (distance, position, each) in enumerate(rows, start=1)
         ]

@@ -41,13 +41,25 @@ class ImageEncoder:
         Raises:
             ImageError: a picture cannot be used.
         """
+        return self.run(images)["packed"]
+
+    def run(self, images: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """`packed`, (n, num_bits / 8) uint8, and `hash`, (n, num_bits) float32, of n pictures.
+
+        Raises:
+            ImageError: a picture cannot be used.
+        """
         if not len(images):
-            return np.empty((0, self.num_bits // 8), np.uint8)
-        return self.encode_pixels(np.stack([load_pixels(each, self.size) for each in images]))
+            return _nothing(self.num_bits)
+        return self.run_pixels(np.stack([load_pixels(each, self.size) for each in images]))
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """(n, num_bits / 8) uint8 of pixels (n, size, size, 3) uint8."""
-        return self._model.run(pixels)["packed"]
+        return self.run_pixels(pixels)["packed"]
+
+    def run_pixels(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """`packed` and `hash` of pixels (n, size, size, 3) uint8."""
+        return self._model.run(pixels)
 
 
 class TextEncoder:
@@ -79,12 +91,20 @@ class TextEncoder:
         Raises:
             ValueError: a text is not a string.
         """
+        return self.run(texts)["packed"]
+
+    def run(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """`packed`, (n, num_bits / 8) uint8, and `hash`, (n, num_bits) float32, of n texts.
+
+        Raises:
+            ValueError: a text is not a string.
+        """
         if not len(texts):
-            return np.empty((0, self.num_bits // 8), np.uint8)
+            return _nothing(self.num_bits)
         for text in texts:
             if not isinstance(text, str):
                 raise ValueError(f"A text must be a string. Received: {text!r}")
-        return self._model.run(np.array([as_bytes(text) for text in texts], dtype=object))["packed"]
+        return self._model.run(np.array([as_bytes(text) for text in texts], dtype=object))
 
     def check_query(self, text: str) -> None:
         """Raise where a query says nothing to the encoder.
@@ -99,3 +119,10 @@ class TextEncoder:
                 f"The model knows no word of the query {text!r}: nothing of it was in the training "
                 "texts. Use other words"
             )
+
+
+def _nothing(num_bits: int) -> dict[str, np.ndarray]:
+    return {
+        "packed": np.empty((0, num_bits // 8), np.uint8),
+        "hash": np.empty((0, num_bits), np.float32),
+    }
