@@ -25,7 +25,7 @@ class RunFolder:
     """Paths of a run, and its finished parts.
 
     `config.toml` (resolved), `versions.json`, `split.json`, `problems.json`, `vocabulary.txt` (with
-    `tokenizer.json` and `word_tables.npz` where the text body has such),
+    `text_options.json` and `word_tables.npz` where the text body has such),
     `labels.json`, `history.jsonl`, `tensorboard/`, `state.json` with `checkpoints/`, and at the end
     `model.keras`, `image_encoder.keras`, `text_encoder.keras` and `run.json`.
     With `data.unseen_kinds` also `unseen.json`, the kinds that were left out of training.
@@ -133,10 +133,10 @@ class RunFolder:
 def text_tokenizer(config: Config, vocabulary: Path) -> Tokenizer:
     """The tokenizer of a run's text body.
 
-    `tokenizer.json` beside the vocabulary says what stands around every text (`first`, `last`) and
+    `text_options.json` beside the vocabulary says what stands around every text (`first`, `last`) and
     whether it is put in `lower_case`; without the file nothing does, and it is.
     """
-    said = vocabulary.with_name("tokenizer.json")
+    said = vocabulary.with_name("text_options.json")
     if said.is_file():
         options = json.loads(said.read_text(encoding="utf-8"))
     else:

@@ -48,10 +48,10 @@ def write_text_files(config: Config, run: RunFolder, texts: Sequence[str]) -> No
     body, tables = config.text.body, None
     if body == "minilm":
         vocabulary = read_vocabulary(minilm_folder() / "vocab.txt")
-        run.write_json("tokenizer", _BERT)
+        run.write_json("text_options", _BERT)
     elif body == "keras_hub":
         vocabulary, options = keras_hub_word_pieces(config.text.preset)
-        run.write_json("tokenizer", options)
+        run.write_json("text_options", options)
     elif config.text.vectors:
         vocabulary, tables = _words_of_file(config, texts)
     else:
