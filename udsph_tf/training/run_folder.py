@@ -133,8 +133,8 @@ class RunFolder:
 def text_tokenizer(config: Config, vocabulary: Path) -> Tokenizer:
     """The tokenizer of a run's text body.
 
-    `text_options.json` beside the vocabulary says what stands around every text (`first`, `last`) and
-    whether it is put in `lower_case`; without the file nothing does, and it is.
+    `text_options.json` beside the vocabulary says what stands around every text (`first`, `last`)
+    and whether it is put in `lower_case`; without the file nothing does, and it is.
     """
     said = vocabulary.with_name("text_options.json")
     if said.is_file():
