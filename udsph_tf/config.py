@@ -42,6 +42,8 @@ _LISTED_NAMES = 20
 _POSITIVE = (
     "text.vocabulary_size",
     "text.embedding_dim",
+    "text.bag_dim",
+    "text.vector_epochs",
     "network.hidden_dim",
     "network.feature_dim",
     "network.local_dim",
@@ -53,6 +55,14 @@ _POSITIVE = (
     "training.finetune_epochs",
     "training.finetune_learning_rate",
     "training.refine_learning_rate",
+)
+# Keys that only some bodies read.
+_OF_BODIES = (
+    ("image", "preset", ("keras_applications", "keras_hub")),
+    ("image", "weights", ("cnn_f", "keras_applications", "keras_hub")),
+    ("text", "preset", ("keras_hub",)),
+    ("text", "weights", ("keras_hub",)),
+    ("text", "vectors", ("word2vec",)),
 )
 
 
@@ -101,6 +111,7 @@ class Config:
                 "`image.pooling` must be `last` for this body; `stages` needs efficientnet_lite0. "
                 f"Received: image.body={self.image.body!r}"
             )
+        self._check_bodies()
         lengths = self.loss.nested_lengths()
         if lengths and lengths[-1] != self.network.num_bits:
             raise ValueError(
@@ -135,6 +146,28 @@ class Config:
         """The modalities whose bodies are fine-tuned: `"image"`, `"text"`, both or none."""
         chosen = self.training.finetune
         return tuple(each for each in ("image", "text") if chosen in (each, "both"))
+
+    def _check_bodies(self) -> None:
+        """Keys of one body are errors with another, which would ignore them."""
+        for section, key, bodies in _OF_BODIES:
+            table = getattr(self, section)
+            if getattr(table, key) and table.body not in bodies:
+                raise ValueError(
+                    f"`{section}.{key}` is for {' and '.join(bodies)}, and this body ignores it. "
+                    f"Received: {section}.body={table.body!r}, "
+                    f"{section}.{key}={getattr(table, key)!r}"
+                )
+        for section in ("image", "text"):
+            table = getattr(self, section)
+            if table.body in ("keras_applications", "keras_hub") and not table.preset:
+                raise ValueError(
+                    f"`{section}.body` = {table.body} needs `{section}.preset`, the name of a "
+                    "network (such as MobileNetV2) or of a preset, or a preset's folder"
+                )
+        if self.text.body == "doc2vec" and self.text.trainable:
+            raise ValueError(
+                "A doc2vec body has nothing that the hashers could train: set text.trainable=false"
+            )
 
     def _hasher_epochs(self) -> int:
         return self.training.separate_epochs + self.training.joint_epochs

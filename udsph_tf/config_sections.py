@@ -33,8 +33,23 @@ DATASETS = (
 )
 CAPTIONS = ("all", "each", "first")
 SPLIT_NUMBERS = ("ids", "rows_from_0", "rows_from_1")
-IMAGE_BODIES = ("efficientnet_lite0", "small_cnn", "vector")
-TEXT_BODIES = ("minilm", "vector", "wordpiece")
+IMAGE_BODIES = (
+    "cnn_f",
+    "efficientnet_lite0",
+    "keras_applications",
+    "keras_hub",
+    "small_cnn",
+    "vector",
+)
+TEXT_BODIES = (
+    "bag_of_words",
+    "doc2vec",
+    "keras_hub",
+    "minilm",
+    "vector",
+    "word2vec",
+    "wordpiece",
+)
 IMAGE_POOLINGS = ("last", "stages")
 VECTOR_FORMS = ("hellinger", "plain")
 SIMILARITY_FORMS = ("levels", "likelihood")
@@ -89,6 +104,11 @@ class ImageConfig:
     body: str = field(default="small_cnn", metadata={"choices": IMAGE_BODIES})
     size: int = 64
     """Height and width in pixels that every picture is resized to."""
+    preset: str = ""
+    """Which network: of `keras_applications` its name, of `keras_hub` a preset or its folder."""
+    weights: str = ""
+    """Empty: the body's pretrained weights; `random`; or a file, for `cnn_f` (a MatConvNet file)
+    and `keras_applications`."""
     pooling: str = field(default="last", metadata={"choices": IMAGE_POOLINGS})
     """What the body's pooled vector is made of: its `last` layer, or all its `stages` (Lite0)."""
     trainable: bool = True
@@ -107,9 +127,19 @@ class TextConfig:
     """The text body."""
 
     body: str = field(default="wordpiece", metadata={"choices": TEXT_BODIES})
+    preset: str = ""
+    """For `keras_hub`: a preset's name or its folder."""
+    weights: str = ""
+    """Empty: the preset's own; or `random`; for `keras_hub`."""
+    vectors: str = ""
+    """For `word2vec`: a file of word vectors. Empty trains them on the training texts."""
+    vector_epochs: int = 20
+    """Passes of word2vec and doc2vec over the training texts; also doc2vec's steps a text."""
     vocabulary_size: int = 8000
     max_tokens: int = 24
     embedding_dim: int = 256
+    bag_dim: int = 1024
+    """Width of the dense layer over a bag of words."""
     trainable: bool = True
     word_dropout: float = 0.0
     """Share of word pieces hidden from the text hasher in training, in [0, 1)."""

@@ -3,12 +3,11 @@ import numpy as np
 import pytest
 
 from udsph_tf.networks import small_cnn, wordpiece
+from udsph_tf.training.bodies import build_image_body, build_text_body
 from udsph_tf.training.build import (
     Bodies,
-    build_image_body,
     build_model,
     build_optimizers,
-    build_text_body,
     semantic_anchors,
 )
 from udsph_tf.training.udsph import GROUPS

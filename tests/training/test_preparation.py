@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from udsph_tf.data import decoding
 from udsph_tf.data.manifest import read_manifest
 from udsph_tf.data.pairs import Problem
 from udsph_tf.networks import small_cnn, wordpiece
@@ -90,7 +91,7 @@ def test_prepare_images_second_call_reads_the_cache(pairs, tmp_path, monkeypatch
     def fail(*args):
         raise AssertionError("a picture was opened again")
 
-    monkeypatch.setattr(preparation, "pixels_or_reason", fail)
+    monkeypatch.setattr(decoding, "read_image", fail)
     second, again = prepare_images(pairs, 32, None, tmp_path)
     assert again == problems
     np.testing.assert_array_equal(first.arrays["pixels"], second.arrays["pixels"])

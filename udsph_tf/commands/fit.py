@@ -8,6 +8,16 @@ from udsph_tf.config import Config, load_config, nearest, override
 
 __all__ = ["add", "run"]
 
+# Keys that may name a file, which is then kept with its whole path.
+_FILES = (
+    ("data", "labels"),
+    ("data", "split"),
+    ("image", "preset"),
+    ("image", "weights"),
+    ("text", "preset"),
+    ("text", "vectors"),
+)
+
 
 def add(subcommands) -> None:
     """Describe the command and its flags."""
@@ -69,26 +79,16 @@ def run(args: argparse.Namespace) -> None:
 def _config(args) -> Config:
     from udsph_tf.data import CATALOGUE
 
+    tables = _assignments(args.set or ())
     if args.config:
         config = load_config(args.config)
     else:
         name = args.dataset or Config().data.dataset
         if name not in CATALOGUE:
             raise ValueError(f"Unknown data set `{name}`.{nearest(name, CATALOGUE)}")
-        config = override(Config(), CATALOGUE[name].defaults)
-        if not any(each.startswith("data.labels=") for each in args.set or ()):
+        config = _suited(CATALOGUE[name].defaults, tables)
+        if not tables.get("data", {}).get("labels"):
             config = override(config, CATALOGUE[name].unlabelled)
-    tables: dict[str, dict] = {}
-    for assignment in args.set or ():
-        key, equals, value = assignment.partition("=")
-        section, dot, name = key.partition(".")
-        if not equals or not dot:
-            raise ValueError(
-                f"--set takes section.key=value, such as loss.local=0. Received: {assignment!r}"
-            )
-        # A run is read again from any folder.
-        is_path = section == "data" and name in ("labels", "split") and value
-        tables.setdefault(section, {})[name] = str(Path(value).resolve()) if is_path else value
     flags = {
         ("data", "dataset"): args.dataset,
         ("data", "root"): args.root and str(Path(args.root).resolve()),
@@ -100,4 +100,38 @@ def _config(args) -> Config:
     for (section, name), value in flags.items():
         if value is not None:
             tables.setdefault(section, {})[name] = value
+    for section, name in _FILES:
+        value = tables.get(section, {}).get(name)
+        # A run is read again from any folder; a name that is no file may be a preset's.
+        if value and (section == "data" or Path(value).exists()):
+            tables[section][name] = str(Path(value).resolve())
     return override(config, tables)
+
+
+def _assignments(given: list[str]) -> dict[str, dict]:
+    tables: dict[str, dict] = {}
+    for assignment in given:
+        key, equals, value = assignment.partition("=")
+        section, dot, name = key.partition(".")
+        if not equals or not dot:
+            raise ValueError(
+                f"--set takes section.key=value, such as loss.local=0. Received: {assignment!r}"
+            )
+        tables.setdefault(section, {})[name] = value
+    return tables
+
+
+def _suited(defaults: dict, tables: dict) -> Config:
+    """The data set's defaults, those of another body where one is chosen, and that body."""
+    from udsph_tf.training.body_defaults import BODY_KEYS, body_defaults
+
+    defaults, own = dict(defaults), override(Config(), defaults)
+    for section, of_body in BODY_KEYS.items():
+        body = tables.get(section, {}).get("body")
+        if body is not None and body != getattr(own, section).body:
+            # What the data set says of its own body, such as its size, does not suit another.
+            kept = {
+                key: each for key, each in defaults.get(section, {}).items() if key not in of_body
+            }
+            defaults[section] = {**kept, **body_defaults(section, body)}
+    return override(Config(), defaults)

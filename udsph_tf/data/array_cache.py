@@ -2,15 +2,18 @@
 
 A cache is a folder named after a key that describes what its rows were computed from. It holds
 one `.npy` file an array, and `progress.json` with the rows that are done, a CRC-32 for each chunk
-and the rows that failed with their reasons. Rows are written before the progress that claims them.
+and the rows that failed with their reasons. Rows are written before the progress that claims them;
+a killed process loses none of them, and what a power failure takes the checksums tell.
 """
 
 import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import math
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +25,7 @@ from udsph_tf.files import write_text
 
 __all__ = ["ArrayCache", "cache_key"]
 
+_LOG = logging.getLogger(__name__)
 _CHUNK = 512
 
 Arrays = dict[str, np.ndarray]
@@ -55,8 +59,8 @@ class ArrayCache:
         self._crcs: list[int] = []
         self._arrays: Arrays = {}
 
-    def fill(self, compute: Compute, description: str) -> None:
-        """Compute what is not there yet, with a progress bar.
+    def fill(self, compute: Compute, description: str, unit: str = "items") -> None:
+        """Compute what is not there yet, with a progress bar that shows how many a second.
 
         Where two processes fill the same cache, the second waits and then finds the rows there.
 
@@ -64,28 +68,34 @@ class ArrayCache:
             compute: takes row numbers (k,), returns arrays of k rows and, by row number, the
                 reasons of those that failed (their rows may hold anything).
             description: shown beside the progress bar.
+            unit: what a row is, in the plural.
         """
         with _lock(self.folder):
             self._open()
-            self._fill(compute, description)
+            self._fill(compute, description, unit)
 
-    def _fill(self, compute: Compute, description: str) -> None:
+    def _fill(self, compute: Compute, description: str, unit: str) -> None:
         done = min(len(self._crcs) * _CHUNK, self.num_rows)
-        with tqdm(total=self.num_rows, initial=done, desc=description, unit="item") as bar:
+        started, missing = time.monotonic(), self.num_rows - done
+        with tqdm(total=self.num_rows, initial=done, desc=description, unit=f" {unit}") as bar:
             for start in range(done, self.num_rows, _CHUNK):
-                rows = np.arange(start, min(start + _CHUNK, self.num_rows))
+                end = min(start + _CHUNK, self.num_rows)
+                rows = np.arange(start, end)
                 arrays, failed = compute(rows)
                 crc = 0
                 for name in self.layout:
                     part = np.ascontiguousarray(arrays[name], dtype=self._arrays[name].dtype)
-                    self._arrays[name][rows] = part
-                    self._arrays[name].flush()
+                    self._arrays[name][start:end] = part
                     # Of what was computed, not of what the file gives back, which may be damaged.
                     crc = zlib.crc32(part, crc)
                 self.failed.update(failed)
                 self._crcs.append(crc)
                 self._write_progress()
                 bar.update(len(rows))
+        if missing:
+            seconds = max(time.monotonic() - started, 1e-6)
+            rate = f"{missing / seconds:,.0f} {unit} a second"
+            _LOG.info("%s: %d computed in %.1f s, %s", description, missing, seconds, rate)
 
     def array(self, name: str) -> np.ndarray:
         """(num_rows, ...) memory-mapped, read-only."""

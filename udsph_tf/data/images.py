@@ -34,6 +34,7 @@ __all__ = [
     "ImageError",
     "MAX_IMAGE_BYTES",
     "MAX_IMAGE_PIXELS",
+    "checked_picture",
     "decode_and_resize",
     "load_pixels",
     "pixels_or_reason",
@@ -163,6 +164,19 @@ def load_pixels(data: bytes, size: int) -> np.ndarray:
         ImageError: empty, not an image, too many pixels, truncated, corrupt or of a kind that
             cannot be decoded.
     """
+    data = checked_picture(data)
+    try:
+        return decode_and_resize(size)(tf.constant(data)).numpy()
+    except tf.errors.OpError as error:
+        raise ImageError(f"cannot be decoded: {_reason(error.message)}") from error
+
+
+def checked_picture(data: bytes) -> bytes:
+    """The bytes of a picture that can be given to `decode_and_resize` without harm.
+
+    Raises:
+        ImageError: as for `load_pixels`, as far as the header shows it.
+    """
     if not data:
         raise ImageError("the file is empty (zero bytes)")
     _check_length(len(data))
@@ -187,12 +201,7 @@ def load_pixels(data: bytes, size: int) -> np.ndarray:
         raise ImageError("an animated WebP cannot be decoded; save one frame of it")
     if kind == "WEBP" and mode == "RGBA":
         raise ImageError("a WebP with an alpha channel cannot be decoded; save it as PNG")
-    if kind == "GIF":
-        data = _first_gif_frame(data)
-    try:
-        return decode_and_resize(size)(tf.constant(data)).numpy()
-    except tf.errors.OpError as error:
-        raise ImageError(f"cannot be decoded: {_reason(error.message)}") from error
+    return _first_gif_frame(data) if kind == "GIF" else data
 
 
 def pixels_or_reason(source: str, size: int) -> np.ndarray | str:

@@ -124,6 +124,7 @@ class Tokenizer(tf.Module):
         vocabulary: pieces; the id of a piece is its position.
         max_tokens: ids a text gets; longer texts are cut, shorter ones padded with 0.
         first, last: pieces put before and after every text (`[CLS]`, `[SEP]` for BERT), or None.
+        lower_case: put texts in lower case and strip accents, as the vocabulary expects.
 
     Raises:
         ValueError: the vocabulary lacks a piece, or `max_tokens` has no room beside `first` and
@@ -136,6 +137,7 @@ class Tokenizer(tf.Module):
         max_tokens: int,
         first: str | None = None,
         last: str | None = None,
+        lower_case: bool = True,
     ):
         super().__init__(name="tokenizer")
         vocabulary = list(vocabulary)
@@ -150,6 +152,7 @@ class Tokenizer(tf.Module):
             )
         self.vocabulary = tuple(vocabulary)
         self.max_tokens = max_tokens
+        self.lower_case = lower_case
         self._first = None if first is None else vocabulary.index(first)
         self._last = None if last is None else vocabulary.index(last)
         self._unknown = vocabulary.index(UNKNOWN)
@@ -157,7 +160,7 @@ class Tokenizer(tf.Module):
             vocab=vocabulary,
             token_out_type=tf.int32,
             unknown_token=UNKNOWN,
-            lower_case_nfd_strip_accents=True,
+            lower_case_nfd_strip_accents=lower_case,
         )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])

@@ -92,7 +92,7 @@ def export(run: RunFolder, out: str | Path, held_back: Pairs, *, overwrite: bool
         write_text(folder / _VERIFICATION, json.dumps(verification, indent=1) + "\n")
         write_text(folder / "vocabulary.txt", run.vocabulary.read_text(encoding="utf-8"))
         steps.update()
-        write_manifest(folder, _description(run, config, finished))
+        write_manifest(folder, _description(run, config, finished, tokenizer))
         steps.update()
     return verification
 
@@ -155,7 +155,7 @@ def _require_equal(verification: dict) -> None:
                 )
 
 
-def _description(run: RunFolder, config: Config, finished: dict) -> dict:
+def _description(run: RunFolder, config: Config, finished: dict, tokenizer: Tokenizer) -> dict:
     results = run.read_json("results")
     return {
         "num_bits": config.network.num_bits,
@@ -170,6 +170,7 @@ def _description(run: RunFolder, config: Config, finished: dict) -> dict:
         "text": {
             "encoding": "UTF-8",
             "max_tokens": config.text.max_tokens,
+            "lower_case": tokenizer.lower_case,
             "vocabulary_sha256": sha256(run.vocabulary),
         },
         "validation_map": finished["validation_map"],

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-__all__ = ["augmented"]
+__all__ = ["augmented", "augmented_pixels"]
 
 
 def augmented(x):
@@ -17,3 +17,9 @@ def augmented(x):
     x = layers.RandomTranslation(0.1, 0.1, **edge, name="shift")(x)
     x = layers.RandomRotation(0.04, **edge, name="turn")(x)
     return layers.RandomZoom((-0.15, 0.15), **edge, name="zoom")(x)
+
+
+def augmented_pixels(pixels):
+    """`augmented` for pixels (n, height, width, 3) in [0, 255]; as float."""
+    x = layers.Rescaling(1 / 255, name="to_unit")(pixels)
+    return layers.Rescaling(255.0, name="to_pixels")(augmented(x))

@@ -31,6 +31,11 @@ def check_block(body: keras.Model, block: str) -> None:
         ValueError: it has none; the message names the nearest one.
     """
     names = block_names(body)
+    if not names:
+        raise ValueError(
+            f"{body.name} has no blocks to be cut at. Fine-tune the whole of it: set "
+            f'training.finetune_from="". Received: {block!r}'
+        )
     if block not in names:
         raise ValueError(f"Unknown block `{block}` of {body.name}.{nearest(block, names)}")
 
@@ -96,6 +101,7 @@ def freeze_statistics(body: keras.Model) -> None:
     gradient of a depthwise kernel is slow on a CPU, and so few weights matter little beside those
     of the pointwise convolutions around them (docs/results/finetune.md).
     """
-    for layer in body.layers:
+    # A backbone of a library is a layer with layers of its own.
+    for layer in body._flatten_layers(include_self=False):
         if isinstance(layer, (layers.BatchNormalization, layers.DepthwiseConv2D)):
             layer.trainable = False

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from udsph_tf.networks.layers import MaskedMean, NotEqual, WordDropout
 
-__all__ = ["minilm", "minilm_folder", "wordpiece"]
+__all__ = ["contextual_words", "minilm", "minilm_folder", "wordpiece"]
 
 
 def wordpiece(
@@ -66,16 +66,41 @@ def minilm(max_tokens: int, *, folder: str | Path | None = None, name: str = "mi
 
     folder = Path(folder) if folder is not None else minilm_folder()
     backbone = keras_hub.models.BertBackbone.from_preset(str(folder))
+    return contextual_words(backbone, max_tokens, name)
+
+
+def contextual_words(backbone: keras.Model, max_tokens: int, name: str) -> keras.Model:
+    """A text backbone of KerasHub as a text body, mean-pooled over the pieces that are there.
+
+    Args:
+        backbone: it reads `token_ids` and, where it has such inputs, `padding_mask` and
+            `segment_ids`; 0 is padding.
+        max_tokens: ids of a text.
+        name: the model's name.
+
+    Returns:
+        A model from `token_ids` (n, max_tokens) int32 to a dict as `wordpiece` gives.
+
+    Raises:
+        ValueError: it reads something else, or writes no vector for each piece.
+    """
     token_ids = keras.Input((max_tokens,), dtype="int32", name="token_ids")
     mask = NotEqual(0, name="mask")(token_ids)
-    outputs = backbone(
-        {
-            "token_ids": token_ids,
-            "segment_ids": ops.zeros_like(token_ids),
-            "padding_mask": ops.cast(mask, "int32"),
-        }
-    )
-    words = outputs["sequence_output"]
+    known = {
+        "token_ids": token_ids,
+        "segment_ids": ops.zeros_like(token_ids),
+        "padding_mask": ops.cast(mask, "int32"),
+    }
+    names = set(backbone.input) if isinstance(backbone.input, dict) else {"?"}
+    if "token_ids" not in names or not names <= set(known):
+        raise ValueError(
+            f"{type(backbone).__name__} is not a text encoder: it must read {sorted(known)} or "
+            f"some of them. Received: inputs {[each.name for each in backbone.inputs]}"
+        )
+    outputs = backbone({each: known[each] for each in names})
+    words = outputs.get("sequence_output") if isinstance(outputs, dict) else outputs
+    if words is None or len(words.shape) != 3:
+        raise ValueError(f"{type(backbone).__name__} writes no vector for each word piece")
     outputs = {
         "word_map": words,
         "word_mask": mask,

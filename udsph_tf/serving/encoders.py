@@ -82,7 +82,9 @@ class TextEncoder:
             custom_ops=tflite_registrar.SELECT_TFTEXT_OPS,
         )
         self._tokenizer = Tokenizer(
-            read_vocabulary(Path(artefacts) / _VOCABULARY), manifest["text"]["max_tokens"]
+            read_vocabulary(Path(artefacts) / _VOCABULARY),
+            manifest["text"]["max_tokens"],
+            lower_case=manifest["text"].get("lower_case", True),
         )
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

@@ -6,24 +6,17 @@ import keras
 import numpy as np
 
 from udsph_tf.config import Config
-from udsph_tf.networks.cut import check_block
-from udsph_tf.networks.efficientnet_lite import efficientnet_lite0
 from udsph_tf.networks.encoder import attach_body
 from udsph_tf.networks.image_hasher import image_hasher
 from udsph_tf.networks.label_net import label_net
-from udsph_tf.networks.small_cnn import small_cnn
-from udsph_tf.networks.text_bodies import minilm, wordpiece
 from udsph_tf.networks.text_hasher import text_hasher
-from udsph_tf.networks.vector_bodies import image_vector, text_vector
 from udsph_tf.training.schedules import learning_rate_schedule
 from udsph_tf.training.udsph import GROUPS, UDSPH
 
 __all__ = [
     "Bodies",
-    "build_image_body",
     "build_model",
     "build_optimizers",
-    "build_text_body",
     "semantic_anchors",
 ]
 
@@ -43,75 +36,6 @@ class Bodies:
     def whole_text_hasher(self, hasher: keras.Model) -> keras.Model:
         """From token ids, whatever `hasher` starts from."""
         return hasher if self.text.trainable else attach_body(self.text, hasher, "text_encoder")
-
-
-def build_image_body(config: Config, vectors: np.ndarray | None = None) -> keras.Model:
-    """The image body of a configuration.
-
-    Args:
-        config: the configuration.
-        vectors: for the body `vector`, (n, dim) of the training items.
-
-    Raises:
-        ImportError: pretrained weights are not installed; the message has the pip command.
-        ValueError: it has no block `training.finetune_from`, and is to be fine-tuned from there.
-    """
-    shape = (config.image.size, config.image.size, 3)
-    if config.image.body == "vector":
-        # A part of the model, although nothing in it is trained: there is nothing to cache.
-        return image_vector(
-            vectors,
-            form=config.image.vector_form,
-            noise=config.image.vector_noise,
-            seed=config.training.seed,
-        )
-    finetuned, block = "image" in config.finetuned(), config.training.finetune_from
-    from_pixels = config.image.trainable or (finetuned and not block)
-    augment = config.image.augment and from_pixels
-    if config.image.body == "efficientnet_lite0":
-        body = efficientnet_lite0(
-            shape, weights="imagenet", pooling=config.image.pooling, augment=augment
-        )
-    else:
-        body = small_cnn(shape, augment=augment)
-    if finetuned and block:
-        check_block(body, block)
-    body.trainable = config.image.trainable
-    return body
-
-
-def build_text_body(
-    config: Config, vocabulary_size: int, vectors: np.ndarray | None = None
-) -> keras.Model:
-    """The text body of a configuration.
-
-    Args:
-        config: the configuration.
-        vocabulary_size: number of word pieces, where the body reads some.
-        vectors: for the body `vector`, (n, dim) of the training items.
-
-    Raises:
-        ImportError: pretrained weights are not installed; the message has the pip command.
-    """
-    if config.text.body == "vector":
-        return text_vector(
-            vectors,
-            form=config.text.vector_form,
-            noise=config.text.vector_noise,
-            seed=config.training.seed,
-        )
-    if config.text.body == "minilm":
-        body = minilm(config.text.max_tokens)
-    else:
-        body = wordpiece(
-            vocabulary_size,
-            config.text.max_tokens,
-            embedding_dim=config.text.embedding_dim,
-            word_dropout=config.text.word_dropout,
-            seed=config.training.seed,
-        )
-    body.trainable = config.text.trainable
-    return body
 
 
 def build_model(

@@ -14,11 +14,13 @@ import keras
 from udsph_tf.config import Config, override
 from udsph_tf.networks.cut import cut, freeze_statistics
 from udsph_tf.networks.encoder import attach_body
-from udsph_tf.training.build import build_image_body, build_optimizers, build_text_body
+from udsph_tf.training.bodies import build_image_body, build_text_body
+from udsph_tf.training.build import build_optimizers
 from udsph_tf.training.callbacks import State
 from udsph_tf.training.material import Material
 from udsph_tf.training.preparation import prepare_images, prepare_texts
 from udsph_tf.training.run_folder import RunFolder, text_tokenizer
+from udsph_tf.training.text_files import read_word_tables
 from udsph_tf.training.udsph import UDSPH
 
 __all__ = ["prepare_finetuning", "start_finetuning"]
@@ -60,7 +62,8 @@ def prepare_finetuning(
         material = replace(material, image=image)
     if "text" in config.finetuned():
         tokenizer = text_tokenizer(config, run.vocabulary)
-        body = build_text_body(config, len(tokenizer.vocabulary))
+        tables = read_word_tables(run)
+        body = build_text_body(config, len(tokenizer.vocabulary), word_tables=tables)
         learning["text"] = _learning_copy(body, bodies.text)
         bodies = replace(bodies, text=body)
         text = prepare_texts(tokenizer.encode(material.pairs.texts), None, cache)

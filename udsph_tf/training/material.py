@@ -12,20 +12,14 @@ from udsph_tf.data.catalogue import CATALOGUE, read_pairs
 from udsph_tf.data.pairs import Pairs, Problem, holds_vectors
 from udsph_tf.data.published_split import published_roles, with_roles
 from udsph_tf.data.splits import Split, apply_split, make_split, read_split, write_split
-from udsph_tf.data.tokenizer import (
-    build_vocabulary,
-    read_vocabulary,
-    whole_word_vocabulary,
-    write_vocabulary,
-)
 from udsph_tf.data.unseen_kinds import (
     KIND_GROUP,
     MIN_KIND_ITEMS,
     hold_out_kinds,
     train_without_kinds,
 )
-from udsph_tf.networks.text_bodies import minilm_folder
-from udsph_tf.training.build import Bodies, build_image_body, build_text_body
+from udsph_tf.training.bodies import build_image_body, build_text_body
+from udsph_tf.training.build import Bodies
 from udsph_tf.training.preparation import (
     Inputs,
     drop_problems,
@@ -34,6 +28,7 @@ from udsph_tf.training.preparation import (
     prepare_vectors,
 )
 from udsph_tf.training.run_folder import RunFolder, text_tokenizer
+from udsph_tf.training.text_files import check_text_sources, read_word_tables, write_text_files
 
 __all__ = ["Material", "prepare", "run_pairs"]
 
@@ -82,6 +77,7 @@ def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
     Raises:
         ValueError: the data, or the split in the run folder, does not fit.
     """
+    check_text_sources(config)
     known = [problem["id"] for problem in run.read_json("problems") or ()]
     pairs, problems = read_pairs(config.data)
     _check_bodies(config, pairs)
@@ -168,9 +164,10 @@ def _prepare_texts(
         body = build_text_body(config, 0, pairs.texts[pairs.indices("train")])
         return prepare_vectors(pairs.texts), body
     if not run.vocabulary.is_file():
-        write_vocabulary(run.vocabulary, _vocabulary(config, pairs))
+        write_text_files(config, run, list(pairs.texts[pairs.indices("train")]))
     tokenizer = text_tokenizer(config, run.vocabulary)
-    body = build_text_body(config, len(tokenizer.vocabulary))
+    tables = read_word_tables(run)
+    body = build_text_body(config, len(tokenizer.vocabulary), word_tables=tables)
     frozen = None if config.text.trainable else body
     return prepare_texts(tokenizer.encode(pairs.texts), frozen, cache), body
 
@@ -219,11 +216,3 @@ def _hold_out(config: Config, run: RunFolder, pairs: Pairs, split: Split) -> Spl
     names = hold_out_kinds(pairs, KIND_GROUP, number, MIN_KIND_ITEMS, seed)
     run.write_json("unseen", names)
     return train_without_kinds(pairs, split, names)
-
-
-def _vocabulary(config: Config, pairs: Pairs) -> list[str]:
-    if config.text.body == "minilm":
-        return read_vocabulary(minilm_folder() / "vocab.txt")
-    texts = pairs.texts[pairs.indices("train")]
-    build = whole_word_vocabulary if config.text.whole_words else build_vocabulary
-    return build(list(texts), config.text.vocabulary_size)

@@ -8,7 +8,6 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,10 @@ import keras
 import numpy as np
 
 from udsph_tf.data.array_cache import ArrayCache, cache_key
-from udsph_tf.data.images import pixels_or_reason, source_fingerprint
+from udsph_tf.data.decoding import DecodeAhead
+from udsph_tf.data.images import source_fingerprint
 from udsph_tf.data.pairs import Pairs, Problem
-from udsph_tf.litert import LiteRTModel, convert_model, num_cores
+from udsph_tf.litert import LiteRTModel, convert_model
 
 __all__ = [
     "Inputs",
@@ -90,20 +90,13 @@ def prepare_images(
         _FORMAT, fingerprint, str(size), *(source_fingerprint(each) for each in pairs.images)
     )
     store = ArrayCache(Path(cache) / f"images-{key}", len(pairs), layout)
-    with ThreadPoolExecutor(num_cores()) as pool:
+    with DecodeAhead(pairs.images, size) as decode:
 
         def compute(rows):
-            loaded = list(pool.map(lambda row: pixels_or_reason(pairs.images[row], size), rows))
-            failed = {
-                int(row): each
-                for row, each in zip(rows, loaded, strict=True)
-                if isinstance(each, str)
-            }
-            blank = np.zeros((size, size, 3), np.uint8)
-            pixels = np.stack([blank if isinstance(each, str) else each for each in loaded])
+            pixels, failed = decode(rows)
             return ({"pixels": pixels} if body is None else run(pixels)), failed
 
-        store.fill(compute, "pictures")
+        store.fill(compute, "pictures", unit="images")
     problems = [
         Problem(str(pairs.ids[row]), str(pairs.images[row]), why)
         for row, why in sorted(store.failed.items())

@@ -24,7 +24,8 @@ _PACKAGES = ("ai-edge-litert", "keras", "keras-hub", "numpy", "tensorflow", "ten
 class RunFolder:
     """Paths of a run, and its finished parts.
 
-    `config.toml` (resolved), `versions.json`, `split.json`, `problems.json`, `vocabulary.txt`,
+    `config.toml` (resolved), `versions.json`, `split.json`, `problems.json`, `vocabulary.txt` (with
+    `text_options.json` and `word_tables.npz` where the text body has such),
     `labels.json`, `history.jsonl`, `tensorboard/`, `state.json` with `checkpoints/`, and at the end
     `model.keras`, `image_encoder.keras`, `text_encoder.keras` and `run.json`.
     With `data.unseen_kinds` also `unseen.json`, the kinds that were left out of training.
@@ -39,6 +40,10 @@ class RunFolder:
     @property
     def vocabulary(self) -> Path:
         return self.path / "vocabulary.txt"
+
+    @property
+    def word_tables(self) -> Path:
+        return self.path / "word_tables.npz"
 
     @property
     def history(self) -> Path:
@@ -126,9 +131,18 @@ class RunFolder:
 
 
 def text_tokenizer(config: Config, vocabulary: Path) -> Tokenizer:
-    """The tokenizer of a run's text body."""
-    edges = {"first": "[CLS]", "last": "[SEP]"} if config.text.body == "minilm" else {}
-    return Tokenizer(read_vocabulary(vocabulary), config.text.max_tokens, **edges)
+    """The tokenizer of a run's text body.
+
+    `text_options.json` beside the vocabulary says what stands around every text (`first`, `last`)
+    and whether it is put in `lower_case`; without the file nothing does, and it is.
+    """
+    said = vocabulary.with_name("text_options.json")
+    if said.is_file():
+        options = json.loads(said.read_text(encoding="utf-8"))
+    else:
+        # Runs of MiniLM from before the file have the pieces of BERT.
+        options = {"first": "[CLS]", "last": "[SEP]"} if config.text.body == "minilm" else {}
+    return Tokenizer(read_vocabulary(vocabulary), config.text.max_tokens, **options)
 
 
 def versions() -> dict[str, str]:
