@@ -67,6 +67,7 @@ setup(
             "httpx2>=2.0",
             "hypothesis>=6.100",
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "ruff>=0.11",
             "schemathesis>=4.0",
             "selenium>=4.20",
