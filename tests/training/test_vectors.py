@@ -21,7 +21,8 @@ SMALL = {
         "learning_rate": 3e-3,
         "label_epochs": 5,
         "separate_epochs": 2,
-        "joint_epochs": 18,
+        "joint_epochs": 16,
+        "refine_epochs": 2,
     },
 }
 
