@@ -16,7 +16,13 @@ TINY = {
     "image": {"body": "small_cnn", "size": 32, "pooling": "last", "trainable": True},
     "text": {"vocabulary_size": 100, "max_tokens": 10, "embedding_dim": 8},
     "network": {"num_bits": 16, "hidden_dim": 16, "feature_dim": 8, "local_dim": 8},
-    "training": {"batch_size": 32, "label_epochs": 1, "separate_epochs": 1, "joint_epochs": 0},
+    "training": {
+        "batch_size": 32,
+        "label_epochs": 1,
+        "separate_epochs": 1,
+        "joint_epochs": 0,
+        "refine_epochs": 1,
+    },
 }
 
 
