@@ -27,6 +27,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
+from udsph_tf.data.picture_headers import first_gif_frame
+
 __all__ = [
     "ImageError",
     "MAX_IMAGE_BYTES",
@@ -50,6 +52,9 @@ RESIZE_RECIPE = {
     "orientation": "EXIF orientation is ignored",
     "aspect_ratio": "not kept",
     "filter": "triangle (bilinear), antialiased, half-pixel centres",
+    "weights": "output i has its centre at c = (i + 0.5) * scale, scale = input / output length; "
+    "input j weighs max(0, 1 - |j + 0.5 - c| / max(scale, 1)), and weights are divided by their sum",
+    "order": "float32 arithmetic, no rounding between the two directions",
     "rounding": "half to even, clipped to [0, 255]",
 }
 
@@ -130,6 +135,7 @@ def decode_and_resize(size: int) -> tf.types.experimental.PolymorphicFunction:
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def decode(data):
+        data = first_gif_frame(data)
         image = tf.io.decode_image(data, channels=3, expand_animations=False)
         image.set_shape([None, None, 3])
         image = tf.image.resize(image, [size, size], method="bilinear", antialias=True)
@@ -177,8 +183,6 @@ def load_pixels(data: bytes, size: int) -> np.ndarray:
         raise ImageError("an animated WebP cannot be decoded; save one frame of it")
     if kind == "WEBP" and mode == "RGBA":
         raise ImageError("a WebP with an alpha channel cannot be decoded; save it as PNG")
-    if kind == "GIF":
-        data = _first_gif_frame(data)
     try:
         return decode_and_resize(size)(tf.constant(data)).numpy()
     except tf.errors.OpError as error:
@@ -202,32 +206,6 @@ def _reason(message: str) -> str:
     """What went wrong, out of a graph's report: the last line before the names of its nodes."""
     lines = [line.strip() for line in message.partition("[[{{")[0].splitlines() if line.strip()]
     return lines[-1].partition("[Op:")[0].strip()[:160] if lines else "unknown reason"
-
-
-def _first_gif_frame(data: bytes) -> bytes:
-    """A GIF cut after its first frame.
-
-    The decoder would unpack every frame and drop all but the first: gigabytes, where an animation
-    of some hundred kilobytes has many large frames of one colour.
-    """
-
-    def after_colours(at, flags):
-        return at + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-
-    def after_blocks(at):
-        while data[at]:
-            at += data[at] + 1
-        return at + 1
-
-    try:
-        at = after_colours(13, data[10])
-        while data[at] == 0x21:  # extensions, such as comments
-            at = after_blocks(at + 2)
-        if data[at] == 0x2C:  # a frame
-            at = after_blocks(after_colours(at + 10, data[at + 9]) + 1)
-    except IndexError:
-        return data  # cut off in its first frame, which the decoder reports
-    return data[:at] + b";"
 
 
 def _archive_and_member(source: str) -> tuple[str, str]:
