@@ -33,7 +33,8 @@ TINY = {
         "learning_rate": 3e-3,
         "label_epochs": 10,
         "separate_epochs": 2,
-        "joint_epochs": 14,
+        "joint_epochs": 12,
+        "refine_epochs": 2,
     },
 }
 

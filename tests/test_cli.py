@@ -417,7 +417,7 @@ def paths(
     joint = shutil.copytree(tiny_run.path, scratch / "joint")
     finished = json.loads((joint / "run.json").read_text())
     training = tiny_run.config().training
-    last = training.separate_epochs + training.joint_epochs
+    last = training.separate_epochs + training.joint_epochs + training.refine_epochs
     (joint / "run.json").write_text(json.dumps({**finished, "best_epoch": last}))
     local_free = shutil.copytree(joint, scratch / "local_free")
     config = override(load_config(joint / "config.toml"), {"loss": {"local": 0.0}})
@@ -489,7 +489,10 @@ def run_chain(paths, folder):
     """Every command once, as a user would: training in one process, the rest in a later one."""
     config = override(
         load_config(paths["run"] / "config.toml"),
-        {"data": {"root": ""}, "training": {"separate_epochs": 1, "joint_epochs": 1}},
+        {
+            "data": {"root": ""},
+            "training": {"separate_epochs": 1, "joint_epochs": 1, "refine_epochs": 1},
+        },
     )
     (folder / "tiny.toml").write_text(to_toml(config), encoding="utf-8")
     run, export, index = (str(folder / name) for name in ("run", "export", "index"))

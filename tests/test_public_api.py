@@ -57,6 +57,7 @@ PUBLIC = {
         "format_table",
         "instance_recall_at_k",
         "mean_average_precision",
+        "mean_ndcg",
         "mean_of_defined",
         "ndcg_at_k",
         "own_item_recall",

@@ -54,7 +54,9 @@ def test_readme_python_runs(number, drawn_collection, tiny_export, tiny_index, t
     picture = next(path for path in Path(drawn_collection).glob("**/*.png"))
     (demo / "words.png").write_bytes(picture.read_bytes())
     code = blocks("python")[number].replace('"cat face"', '"red circle"')
-    code = code.replace('"joint_epochs": 5', '"joint_epochs": 1, "separate_epochs": 0')
+    code = code.replace(
+        '"joint_epochs": 5', '"joint_epochs": 1, "separate_epochs": 0, "refine_epochs": 0'
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -52,6 +52,7 @@ _POSITIVE = (
     "training.validation_database",
     "training.finetune_epochs",
     "training.finetune_learning_rate",
+    "training.refine_learning_rate",
 )
 
 

@@ -30,6 +30,7 @@ SIMILARITY_FORMS = ("levels", "likelihood")
 OVERLAPS = ("dice", "jaccard")
 ADVERSARIAL_ON = ("features", "hash")
 LOCAL_FORMS = ("hinge", "likelihood")
+CRITERIA = ("map", "ndcg")
 SCHEDULES = ("constant", "cosine", "linear")
 OPTIMIZERS = ("adam", "adamw")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -101,7 +102,7 @@ class NetworkConfig:
     """Sizes shared by the two hashers and the label net."""
 
     num_bits: int = 64
-    hidden_dim: int = 1024
+    hidden_dim: int = 512
     feature_dim: int = 512
     local_dim: int = 128
     dropout: float = 0.4
@@ -193,6 +194,12 @@ class TrainingConfig:
     """Stage 1b: the two hashers, without adversary and attention."""
     joint_epochs: int = 35
     """Stage 2: every term."""
+    refine_epochs: int = 15
+    """Stage 3: the hash heads alone, on networks that stay as they are."""
+    refine_learning_rate: float = 3e-3
+    criterion: str = field(default="map", metadata={"choices": CRITERIA})
+    """What the best epoch is best in, on validation items, mean of both directions: MAP, or
+    NDCG@100 with gain 2^shared labels - 1, which also asks how many labels are shared."""
     max_anchors: int = 2048
     """Most label sets kept as semantic anchors; above it they are sampled by frequency."""
     validation_database: int = 5000

@@ -44,7 +44,13 @@ CONFIG = {
     },
     "network": {"num_bits": 16, "hidden_dim": 32, "feature_dim": 16, "local_dim": 8},
     "loss": {"adversarial": 0.02, "local": 0.1, "gradient_penalty": 1.0, "instance": 0.1},
-    "training": {"batch_size": 16, "label_epochs": 2, "separate_epochs": 2, "joint_epochs": 2},
+    "training": {
+        "batch_size": 16,
+        "label_epochs": 2,
+        "separate_epochs": 2,
+        "joint_epochs": 2,
+        "refine_epochs": 2,
+    },
 }
 
 

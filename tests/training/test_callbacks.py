@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from udsph_tf.config import Config, LossConfig
+from udsph_tf.config_sections import TrainingConfig
 from udsph_tf.data import Pairs
 from udsph_tf.evaluation import bit_balance, bit_correlation
 from udsph_tf.training import UDSPH, RunFolder
@@ -30,7 +32,7 @@ class Scores:
 
     def __call__(self):
         score = self.scores.pop(0)
-        return {"image_to_text": score - 0.1, "text_to_image": score + 0.1}
+        return {"score": score, "image_to_text": score - 0.1, "text_to_image": score + 0.1}
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_after_epoch_stops_after_as_many_epochs_without_a_better_score(
     fit(make_model(PLAIN), run, state, (0.5, 0.7, 0.6, 0.7, 0.9), batch, 5, patience=2)
     assert (state.epoch, state.best_epoch) == (4, 2)
     assert run.read_json("state")["epoch"] == 4
-    assert "no better validation MAP in 2 epochs: stopped" in capsys.readouterr().err
+    assert "no better validation score in 2 epochs: stopped" in capsys.readouterr().err
 
 
 def test_after_epoch_patience_outlives_a_kill(run, make_model, batch):
@@ -250,8 +252,14 @@ def test_validation_scores_both_directions_and_describes_the_codes(make_model, b
     pairs = Pairs("drawn", names, names, names, labels, tuple("abcde"), roles)
     image, text = (Inputs(inputs[each], np.arange(24)) for each in ("image", "text"))
     material = Material(pairs, image, text, bodies=None)
-    values = Validation(model, material, 10, seed=0)()
-    assert set(values) == {
+    training = TrainingConfig(validation_database=10, criterion="ndcg")
+    values = Validation(model, material, training)()
+    assert values["score"] == (values["image_to_text_ndcg"] + values["text_to_image_ndcg"]) / 2
+    by_map = Validation(model, material, replace(training, criterion="map"))()
+    assert by_map["score"] == (values["image_to_text"] + values["text_to_image"]) / 2
+    assert set(values) - set(by_map) == {"image_to_text_ndcg", "text_to_image_ndcg"}
+    assert set(by_map) == {
+        "score",
         "image_to_text",
         "text_to_image",
         "image_bit_balance",

@@ -24,6 +24,7 @@ TABLES = {
         "learning_rate": 1e-6,
         "separate_epochs": 1,
         "joint_epochs": 1,
+        "refine_epochs": 1,
         "finetune": "both",
         "finetune_epochs": 3,
         "finetune_learning_rate": 1e-3,
@@ -32,7 +33,7 @@ TABLES = {
 }
 
 # One epoch of the hashers, one of fine-tuning.
-SHORT = {**TABLES["training"], "joint_epochs": 0, "finetune_epochs": 1}
+SHORT = {**TABLES["training"], "joint_epochs": 0, "finetune_epochs": 1, "refine_epochs": 0}
 
 RESUME = """
 from udsph_tf.config import load_config
@@ -83,10 +84,10 @@ def test_fit_finetune_is_a_stage_with_every_term_that_betters_a_random_body(tune
     run, _ = tuned_run
     lines = history(run)
     stages = [line["stage"] for line in lines]
-    assert stages == ["separate", "joint", "finetune", "finetune", "finetune"]
-    assert lines[-1].keys() == lines[1].keys()
-    assert lines[-1]["loss"] < lines[1]["loss"]
-    assert run.require_finished()["stage"] == "finetune"
+    assert stages == ["separate", "joint", "finetune", "finetune", "finetune", "refine"]
+    assert lines[4].keys() == lines[1].keys()
+    assert lines[4]["loss"] < lines[1]["loss"]
+    assert run.require_finished()["finetuned"]
 
 
 def test_fit_finetune_moves_kernels_of_the_upper_part_alone(tuned_run, config):
@@ -157,7 +158,7 @@ def test_fit_finetune_from_pixels_trains_the_whole_image_body(make_config, tmp_p
     assert set(material.text.arrays) == set(before.text.arrays)
     pixels = material.image.batch(np.arange(60))["pixels"]
     whole = np.array(run.load("image_encoder")(pixels, training=False)["hash_logits"])
-    if run.require_finished()["stage"] == "finetune":
+    if run.require_finished()["finetuned"]:
         packed = Coder(run.load().image_hasher).packed(material.image)
         np.testing.assert_array_equal(np.packbits(whole >= 0, axis=1), packed)
     evaluate(run, tmp_path / "cache")
@@ -173,7 +174,8 @@ def test_fit_finetune_that_does_not_help_keeps_the_frozen_body(
 
         def __call__(self):
             Falling.calls += 1
-            return {"image_to_text": 1 / Falling.calls, "text_to_image": 0.0}
+            score = 1 / Falling.calls
+            return {"score": score, "image_to_text": score, "text_to_image": score}
 
     monkeypatch.setattr(fitting, "Validation", Falling)
     _, cache = tuned_run
@@ -214,7 +216,7 @@ def test_fit_killed_while_finetuning_and_resumed_ends_as_if_never_killed(
     done = start(RESUME)
     assert done.returncode == 0, done.stderr[-2000:]
     lines, expected_lines = history(run), history(expected)
-    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     for line, expected_line in zip(lines, expected_lines, strict=True):
         assert line.keys() == expected_line.keys()
         assert line["stage"] == expected_line["stage"]

@@ -99,13 +99,18 @@ def test_fit_leaves_the_files_of_a_finished_run(finished_run):
         (2, "separate"),
         (3, "joint"),
         (4, "joint"),
+        (5, "refine"),
+        (6, "refine"),
     ]
     statistics = {f"{m}_bit_{s}" for m in ("image", "text") for s in ("balance", "correlation")}
     assert all(statistics <= line.keys() for line in lines)
-    # A cosine over both stages, at its end.
-    assert lines[-1]["learning_rate"] == pytest.approx(0, abs=1e-8)
+    # A cosine over both stages of the whole hashers, at its end, and one over the last stage.
+    assert lines[3]["learning_rate"] == pytest.approx(0, abs=1e-8)
+    assert lines[4]["learning_rate"] == pytest.approx(1.5e-3)
+    assert lines[5]["learning_rate"] == pytest.approx(0, abs=1e-8)
     means = [(line["image_to_text"] + line["text_to_image"]) / 2 for line in lines]
-    assert finished["validation_map"] == max(means)
+    assert finished["validation_map"] == finished["validation_score"] == max(means)
+    assert [line["score"] for line in lines] == pytest.approx(means)
     assert finished["best_epoch"] == 1 + int(np.argmax(means))
     assert run.read_json("labels") == [
         *(f"colour={each}" for each in ("blue", "green", "red")),
@@ -127,7 +132,7 @@ def test_fit_joint_epochs_alone_have_the_joint_terms(finished_run):
     for line in lines:
         assert (joint <= line.keys()) == (line["stage"] == "joint")
         assert bool(joint & line.keys()) == (line["stage"] == "joint")
-    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert lines[3]["loss"] < lines[0]["loss"]
 
 
 def test_fit_saved_encoders_write_the_codes_of_the_saved_model(finished_run, make_config):
@@ -200,7 +205,12 @@ def test_evaluate_nested_run_scores_every_length(make_config, tmp_path):
         make_config(),
         {
             "loss": {"nested": "8,16"},
-            "training": {"label_epochs": 1, "separate_epochs": 1, "joint_epochs": 0},
+            "training": {
+                "label_epochs": 1,
+                "separate_epochs": 1,
+                "joint_epochs": 0,
+                "refine_epochs": 0,
+            },
         },
     )
     run = fit(config, tmp_path / "run", tmp_path / "cache")
@@ -240,7 +250,7 @@ def test_fit_killed_and_resumed_ends_as_if_never_killed(finished_run, dying_run,
         timeout=180,
         capture_output=True,
     )
-    assert 1 <= done < 4
+    assert 1 <= done < 6
     lines, expected_lines = history(killed_run), history(expected)
     assert [line.keys() for line in lines] == [line.keys() for line in expected_lines]
     for line, expected_line in zip(lines, expected_lines, strict=True):
@@ -275,16 +285,17 @@ def test_fit_killed_in_a_step_and_resumed_with_every_option_ends_as_if_never_kil
                 "precision": "mixed_float16",
                 "separate_epochs": 2,
                 "joint_epochs": 6,
+                "refine_epochs": 1,
             },
         }
     )
-    # Scores that end the run early: the best epoch is the second, the last the fourth.
-    scores = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.5}
+    # Scores that end the joint stage early, after epoch 4; the best epoch is the second.
+    scores = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.5, 5: 0.5}
 
     def scored(self):
         score = scores[len(self._seen) + 1]
         self._seen.append(score)
-        return {"image_to_text": score, "text_to_image": score}
+        return {"score": score, "image_to_text": score, "text_to_image": score}
 
     def fit_with(resumed_after, *args, **kwargs):
         monkeypatch.setattr(Validation, "_seen", [0.0] * resumed_after, raising=False)
@@ -307,7 +318,7 @@ def test_fit_killed_in_a_step_and_resumed_with_every_option_ends_as_if_never_kil
     run = fit_with(3, config, tmp_path / "killed", tmp_path / "cache", resume=True)
 
     lines, expected_lines = history(run), history(expected)
-    assert [line["epoch"] for line in expected_lines] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in expected_lines] == [1, 2, 3, 4, 5]
     assert len(lines) == len(expected_lines)
     for line, expected_line in zip(lines, expected_lines, strict=True):
         for name in expected_line.keys() - {"stage"}:
@@ -341,7 +352,12 @@ def test_fit_with_a_frozen_image_body_and_fewer_items_than_a_batch(
         {
             "data": {"root": str(folder)},
             "image": {"trainable": False},
-            "training": {"batch_size": 64, "separate_epochs": 1, "joint_epochs": 0},
+            "training": {
+                "batch_size": 64,
+                "separate_epochs": 1,
+                "joint_epochs": 0,
+                "refine_epochs": 0,
+            },
         }
     )
     run = fit(config, tmp_path / "run", tmp_path / "cache")

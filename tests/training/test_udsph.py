@@ -34,6 +34,7 @@ def values(model, group):
         ("label", {"label"}),
         ("separate", {"image", "text"}),
         ("joint", {"image", "text", "image_discriminator", "text_discriminator"}),
+        ("refine", {"image", "text"}),
     ],
 )
 def test_train_step_moves_the_variables_of_its_stage_alone(stage, moved, make_model, batch):
@@ -47,6 +48,13 @@ def test_train_step_moves_the_variables_of_its_stage_alone(stage, moved, make_mo
         ]
         if group not in moved:
             assert not any(changed), group
+        elif stage == "refine":
+            names = [variable.path for variable in model.group_variables(group)]
+            moves = [name for name, moves in zip(names, changed, strict=True) if moves]
+            assert [name.split("/")[-2:] for name in moves] == [
+                ["hash_logits", "kernel"],
+                ["hash_logits", "bias"],
+            ]
         elif stage == "separate" and group in ("image", "text"):
             # Without the local term nothing reaches the local projections, which come last.
             names = [variable.path for variable in model.group_variables(group)]
@@ -95,12 +103,11 @@ def test_train_step_as_a_graph_is_traced_once_and_does_what_it_does_eagerly(
 def test_adversarial_gradient_reaches_both_hashers(make_model, batch):
     model = make_model()
     inputs, labels = batch
-    label = model.label_net(labels, training=False)
     variables = {group: model.group_variables(group) for group in ("image", "text")}
     with tf.GradientTape() as tape:
         image = model.image_hasher(inputs["image"], training=True)
         text = model.text_hasher(inputs["text"], training=True)
-        terms = model.compute_terms(image, text, label, labels, joint=True)
+        terms = model.compute_terms(image, text, labels)
         adversarial = terms["adversarial"]
     gradients = tape.gradient(adversarial, variables)
     for group in ("image", "text"):

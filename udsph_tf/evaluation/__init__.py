@@ -28,6 +28,7 @@ from udsph_tf.evaluation.report import (
     evaluate_relevance,
     evaluate_retrieval,
     mean_average_precision,
+    mean_ndcg,
 )
 from udsph_tf.evaluation.results import format_table, write_results
 
@@ -47,6 +48,7 @@ __all__ = [
     "format_table",
     "instance_recall_at_k",
     "mean_average_precision",
+    "mean_ndcg",
     "mean_of_defined",
     "ndcg_at_k",
     "own_item_recall",

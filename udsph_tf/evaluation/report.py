@@ -25,7 +25,7 @@ from udsph_tf.evaluation.instance_recall import counterpart_distances, instance_
 from udsph_tf.evaluation.ndcg import ndcg_at_k
 from udsph_tf.evaluation.pairs import RetrievalPairs
 
-__all__ = ["evaluate_relevance", "evaluate_retrieval", "mean_average_precision"]
+__all__ = ["evaluate_relevance", "evaluate_retrieval", "mean_average_precision", "mean_ndcg"]
 
 
 def mean_average_precision(
@@ -61,7 +61,46 @@ def mean_average_precision(
     counts = count_by_distance(
         query_packed, query_labels, database_packed, database_labels, graded=False
     )
-    value = mean_of_defined(average_precision(counts))
+    return _mean_over_queries(average_precision(counts), counts)
+
+
+def mean_ndcg(
+    query_packed: np.ndarray,
+    query_labels: np.ndarray,
+    database_packed: np.ndarray,
+    database_labels: np.ndarray,
+    k: int = 100,
+) -> float:
+    """Tie-averaged NDCG@k with gain 2^shared labels - 1, and nothing else: for use in every epoch.
+
+    Args:
+        query_packed, query_labels, database_packed, database_labels: as in
+            `mean_average_precision`.
+        k: cutoff, at least 1.
+
+    Returns:
+        Mean over queries with a relevant item, in [0, 1]; equal to "ndcg_exponential_at_k" of
+        `evaluate_retrieval`.
+
+    Raises:
+        ValueError: see `mean_average_precision` and `ndcg_at_k`.
+
+    Example:
+        The nearer item shares one label (gain 1), the farther one two (gain 3).
+
+        >>> query = np.array([[0b00000000]], dtype=np.uint8)
+        >>> database = np.array([[0b00000001], [0b00000011]], dtype=np.uint8)
+        >>> round(mean_ndcg(query, [[1, 1]], database, [[1, 0], [1, 1]]), 4)
+        0.7967
+    """
+    counts = count_by_distance(
+        query_packed, query_labels, database_packed, database_labels, graded=True
+    )
+    return _mean_over_queries(ndcg_at_k(counts, k, gain="exponential"), counts)
+
+
+def _mean_over_queries(values: np.ndarray, counts: DistanceCounts) -> float:
+    value = mean_of_defined(values)
     if value is None:
         raise ValueError(
             "`query_labels` must share a label with `database_labels` for at least one query. "

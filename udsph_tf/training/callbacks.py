@@ -11,7 +11,13 @@ import numpy as np
 from tqdm import tqdm
 
 from udsph_tf.codes import unpack
-from udsph_tf.evaluation import bit_balance, bit_correlation, mean_average_precision
+from udsph_tf.config_sections import TrainingConfig
+from udsph_tf.evaluation import (
+    bit_balance,
+    bit_correlation,
+    mean_average_precision,
+    mean_ndcg,
+)
 from udsph_tf.files import write_text, writing
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.material import Material
@@ -58,29 +64,48 @@ class State:
         stages = {line["epoch"]: line["stage"] for line in self.history}
         return stages.get(epoch, "")
 
+    def best_before(self, stage: str) -> int:
+        """The best epoch of the stages before `stage`; the last one where none has a score."""
+        best, score = 0, -1.0
+        for line in self.history:
+            if line["stage"] == stage:
+                break
+            if line["score"] is None or line["score"] > score:
+                best, score = line["epoch"], -1.0 if line["score"] is None else line["score"]
+        return best
+
+    def is_finetuned(self, epoch: int) -> bool:
+        """Are the weights of an epoch those of a model whose bodies were fine-tuned?"""
+        stage = self.stage(epoch)
+        return (self.stage(self.best_before(stage)) if stage == "refine" else stage) == "finetune"
+
 
 class Validation:
-    """Tie-averaged MAP@all of validation items against a fixed sample of the database.
+    """Scores of validation items against a fixed sample of the database.
 
     Args:
         model: the model that is trained.
         material: its pairs and inputs.
-        most: database items at most.
-        seed: seed of the sample.
+        training: how many database items at most, the seed of the sample, and the criterion.
     """
 
-    def __init__(self, model, material: Material, most: int, seed: int):
+    def __init__(self, model, material: Material, training: TrainingConfig):
         self._image, self._text = Coder(model.image_hasher), Coder(model.text_hasher)
         self._material = material
         self._queries = material.pairs.indices("validation")
         database = material.pairs.indices("database")
+        most = training.validation_database
         if len(database) > most:
-            database = np.sort(np.random.default_rng(seed).choice(database, most, replace=False))
+            rng = np.random.default_rng(training.seed)
+            database = np.sort(rng.choice(database, most, replace=False))
         self._database = database
+        self._criterion = training.criterion
 
     def __call__(self) -> dict[str, float]:
-        """Of the validation items, all in [0, 1]: the scores `image_to_text`, `text_to_image`;
-        `image_bit_balance`, `image_bit_correlation` of their codes, and the same for `text`."""
+        """Of the validation items, all in [0, 1]: tie-averaged MAP@all `image_to_text` and
+        `text_to_image`, also with `_ndcg` where that is the criterion; the `score` to choose by,
+        mean of both directions; `image_bit_balance`, `image_bit_correlation` of their codes, and
+        the same for `text`."""
         labels = self._material.pairs.labels
         asked, found = (
             {
@@ -90,17 +115,17 @@ class Validation:
             for rows in (self._queries, self._database)
         )
 
-        def score(query, database):
-            return float(
-                mean_average_precision(
+        values = {}
+        for measure, suffix in ((mean_average_precision, ""), (mean_ndcg, "_ndcg")):
+            if suffix and self._criterion == "map":
+                continue
+            values["score"] = 0.0
+            for query, database in (("image", "text"), ("text", "image")):
+                value = measure(
                     asked[query], labels[self._queries], found[database], labels[self._database]
                 )
-            )
-
-        values = {
-            "image_to_text": score("image", "text"),
-            "text_to_image": score("text", "image"),
-        }
+                values[f"{query}_to_{database}{suffix}"] = float(value)
+                values["score"] += float(value) / 2
         for modality, packed in asked.items():
             values[f"{modality}_bit_balance"] = bit_balance(unpack(packed))
             values[f"{modality}_bit_correlation"] = bit_correlation(unpack(packed))
@@ -108,7 +133,7 @@ class Validation:
 
 
 class AfterEpoch(keras.callbacks.Callback):
-    """Validate, save and report after each epoch; the best epoch is that of the best mean MAP.
+    """Validate, save and report after each epoch; the best epoch is that of the best score.
 
     Args:
         run: the run folder.
@@ -161,11 +186,11 @@ class AfterEpoch(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in logs.items()}
         logs["learning_rate"] = float(self.model.image_optimizer.learning_rate)
         trained = time.monotonic() - self._started
-        scores = self._validation() if self._validation else {}
-        state, epoch = self._state, epoch + 1
-        if not scores:
+        scores = self._validation() if self._validation else {"score": None}
+        state, epoch, score = self._state, epoch + 1, scores["score"]
+        if score is None:
             state.best_epoch = epoch
-        elif (score := (scores["image_to_text"] + scores["text_to_image"]) / 2) > state.best_score:
+        elif score > state.best_score:
             state.best_epoch, state.best_score = epoch, score
         state.epoch = epoch
         elapsed = time.monotonic() - state.began
@@ -181,16 +206,18 @@ class AfterEpoch(keras.callbacks.Callback):
         )
         save_state(self.model, self._run, state)
         line = f"epoch {epoch:3d}/{self._total}  {self._stage:8s}  loss {logs['loss']:.4f}  "
-        if scores:
+        if score is not None:
             line += (
                 f"validation MAP image->text {scores['image_to_text']:.4f} "
                 f"text->image {scores['text_to_image']:.4f}  "
             )
-        mark = "  best" if scores and state.best_epoch == epoch else ""
+        if "image_to_text_ndcg" in scores:
+            line += f"NDCG {scores['image_to_text_ndcg']:.4f} {scores['text_to_image_ndcg']:.4f}  "
+        mark = "  best" if score is not None and state.best_epoch == epoch else ""
         tqdm.write(f"{line}{trained:.1f} s{mark}", file=sys.stderr)
         if state.is_exhausted(self._patience, self._since):
             tqdm.write(
-                f"no better validation MAP in {self._patience} epochs: stopped", file=sys.stderr
+                f"no better validation score in {self._patience} epochs: stopped", file=sys.stderr
             )
             self.model.stop_training = True
 
@@ -262,7 +289,7 @@ def save_state(model: keras.Model, run: RunFolder, state: State) -> None:
 def load_state(model: keras.Model, run: RunFolder) -> State | None:
     """Restore the weights and optimizers of the last saved epoch; None where there is none.
 
-    Weights of the stage `finetune` are left alone: they are of another model, and that one's.
+    Weights of fine-tuned bodies are left alone: they are of another model, and that one's.
     """
     content = run.read_json("state")
     if content is None:
@@ -271,6 +298,6 @@ def load_state(model: keras.Model, run: RunFolder) -> State | None:
     history = [json.loads(line) for line in lines]
     history = [line for line in history if line["epoch"] <= content["epoch"]]
     state = State(**content, history=history)
-    if state.stage(state.epoch) != "finetune":
+    if not state.is_finetuned(state.epoch):
         model.load_weights(run.checkpoint(state.epoch))
     return state

@@ -51,7 +51,7 @@ def evaluate(
     finished = run.require_finished()
     config = run.config()
     material = prepare(config, run, cache)
-    if finished.get("stage") == "finetune":
+    if finished["finetuned"]:
         material, _ = prepare_finetuning(config, run, material, cache)
     pairs = material.pairs
     rows = {name: pairs.indices(name) for name in (role, "database")}

@@ -94,7 +94,7 @@ def start_finetuning(
         ValueError: a picture that was readable before is so no longer.
     """
     resumed = state.stage(state.epoch) == "finetune"
-    if not resumed:
+    if state.stage(state.epoch) not in ("finetune", "refine"):
         model.load_weights(run.checkpoint(state.best_epoch))
     material, learning = prepare_finetuning(config, run, material, cache)
     for modality, part in learning.items():

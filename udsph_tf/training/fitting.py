@@ -1,4 +1,4 @@
-"""One whole training run: the label net, then the two hashers, then both together."""
+"""One whole training run, stage by stage."""
 
 import logging
 import time
@@ -27,6 +27,7 @@ from udsph_tf.training.callbacks import (
 from udsph_tf.training.finetuning import start_finetuning
 from udsph_tf.training.logs import TensorBoardLog
 from udsph_tf.training.material import Material, prepare
+from udsph_tf.training.refining import start_refining
 from udsph_tf.training.run_folder import RunFolder
 
 __all__ = ["fit"]
@@ -38,7 +39,7 @@ _ADAPTED_ITEMS = 4096
 
 
 def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = False) -> RunFolder:
-    """Train, keeping the epoch with the best validation MAP (the last one without validation).
+    """Train, keeping the epoch with the best validation score (the last one without validation).
 
     A killed run goes on from its last whole epoch with `resume=True`, and ends as it would have
     ended without the kill.
@@ -65,17 +66,17 @@ def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = Fa
     started = time.monotonic()
     material = prepare(config, run, cache)
     prepared = time.monotonic()
-    model, material, stage = _train(config, run, material, cache)
+    model, material, state = _train(config, run, material, cache)
     trained = time.monotonic()
     seconds = {"prepare": prepared - started, "train": trained - prepared}
-    _finish(run, model, material, stage, seconds)
+    _finish(run, model, material, state, seconds)
     return run
 
 
 def _train(
     config: Config, run: RunFolder, material: Material, cache: str | Path
-) -> tuple[keras.Model, Material, str]:
-    """The model with the weights of the best epoch, what it reads, and that epoch's stage."""
+) -> tuple[keras.Model, Material, State]:
+    """The model with the weights of the best epoch, what it reads, and how the run went."""
     training = config.training
     rows = material.pairs.indices("train")
     labels = material.pairs.labels[rows]
@@ -99,20 +100,30 @@ def _train(
     log = TensorBoardLog(run, state.history)
     ends = {"separate": training.separate_epochs, "joint": total}
     if config.finetuned():
-        ends["finetune"] = total + training.finetune_epochs
-    before, since, patience = (model, material), 0, training.early_stopping
+        ends["finetune"] = ends["joint"] + training.finetune_epochs
+    if training.refine_epochs:
+        ends["refine"] = max(ends.values()) + training.refine_epochs
+    before, since, patience, stages = (model, material), 0, training.early_stopping, list(ends)
     for stage, end in ends.items():
+        if stage in ("finetune", "refine"):
+            # Fewer than planned where the stages before were stopped early.
+            since = sum(stages.index(line["stage"]) < stages.index(stage) for line in state.history)
+            end = since + getattr(training, f"{stage}_epochs")
         if stage == "finetune":
             model, material, optimizers = start_finetuning(
                 config, run, model, material, state, cache, steps
             )
-            # Fewer than planned where the stages before were stopped early.
-            since = sum(line["stage"] != stage for line in state.history)
-            end = since + training.finetune_epochs
             validation = _validation(config, model, material)
+        elif stage == "refine":
+            if not state.is_finetuned(state.best_before(stage)):
+                model, material = before
+                validation = _validation(config, model, material)
+            optimizers = start_refining(config, run, model, state, steps)
         # Before the check, so that a run that is over is saved with the stage it ended in.
         model.compile(optimizers, stage=stage, precision=training.precision)
-        if state.epoch >= end or state.is_exhausted(patience, since):
+        reached = state.stage(state.epoch) or stage
+        over = state.epoch >= end or state.is_exhausted(patience, since)
+        if over or stages.index(reached) > stages.index(stage):
             continue
         model.fit(
             pair_batches(
@@ -133,19 +144,17 @@ def _train(
                 log,
             ],
         )
-    best_stage = state.stage(state.best_epoch)
-    if best_stage != "finetune":
+    if not state.is_finetuned(state.best_epoch):
         model, material = before
     model.load_weights(run.checkpoint(state.best_epoch))
-    return model, material, best_stage
+    return model, material, state
 
 
 def _validation(config: Config, model, material: Material) -> Validation | None:
     """What scores an epoch; None where no item is held back for it."""
     if not len(material.pairs.indices("validation")):
         return None
-    training = config.training
-    return Validation(model, material, training.validation_database, training.seed)
+    return Validation(model, material, config.training)
 
 
 def _adapt_to_inputs(config: Config, model, material: Material, rows: np.ndarray) -> None:
@@ -182,7 +191,7 @@ def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) ->
     _LOG.info("Label net: %d label sets, loss %.4f", len(anchors), logs["loss"][-1])
 
 
-def _finish(run: RunFolder, model, material: Material, stage: str, seconds: dict) -> None:
+def _finish(run: RunFolder, model, material: Material, state: State, seconds: dict) -> None:
     parts = {
         "model": model,
         "image_encoder": material.bodies.whole_image_hasher(model.image_hasher),
@@ -191,13 +200,18 @@ def _finish(run: RunFolder, model, material: Material, stage: str, seconds: dict
     for name, part in parts.items():
         with writing(run.model(name)) as temporary:
             part.save(temporary)
-    state = run.read_json("state")
+    (best,) = (line for line in state.history if line["epoch"] == state.best_epoch)
+    scored = best["score"] is not None
     run.write_json(
         "run",
         {
-            "best_epoch": state["best_epoch"],
-            "stage": stage,
-            "validation_map": state["best_score"] if state["best_score"] >= 0 else None,
+            "best_epoch": state.best_epoch,
+            "stage": best["stage"],
+            "finetuned": state.is_finetuned(state.best_epoch),
+            "validation_score": best["score"],
+            "validation_map": (best["image_to_text"] + best["text_to_image"]) / 2
+            if scored
+            else None,
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},
         },

@@ -1,5 +1,7 @@
 """Which losses a batch has, and their weighted sum: the objective of docs/method.md."""
 
+from dataclasses import replace
+
 from keras import ops
 
 from udsph_tf.config import LossConfig
@@ -17,7 +19,14 @@ from udsph_tf.losses import (
     shares_label,
 )
 
-__all__ = ["TERMS", "hasher_terms", "label_net_terms", "total", "unit_length"]
+__all__ = [
+    "TERMS",
+    "hasher_terms",
+    "label_net_terms",
+    "refining_weights",
+    "total",
+    "unit_length",
+]
 
 _MANY_BITS = 64
 """Fewer bits cannot tell items apart: the instance term's temperature rises as bits get fewer."""
@@ -41,16 +50,18 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
 
     Args:
         image, text: outputs of the two hashers for n pairs.
-        label: outputs of the label net for the n label sets.
+        label: outputs of the label net for the n label sets; None leaves it out.
         labels: (n, num_labels).
-        anchors: outputs of the label net for the U anchors, with their `labels` and `counts`.
+        anchors: outputs of the label net for the U anchors, with their `labels` and `counts`; None
+            where no term of them has a weight.
         loss: weights and forms; a term of weight 0 is left out.
         attention: cross-modal attention, or None to leave the local term out.
     """
     terms = {}
     both = (image, text)
     num_bits = image["hash"].shape[-1]
-    target, weights = _pairs(labels, anchors["labels"], loss, anchors["counts"])
+    if loss.feature_similarity or loss.code_similarity:
+        target, weights = _pairs(labels, anchors["labels"], loss, anchors["counts"])
     if loss.feature_similarity:
         terms["feature_similarity"] = sum(
             _similarity_loss(target, _feature_cosine(each, anchors), weights, num_bits, loss)
@@ -66,7 +77,7 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
     if loss.classification:
         terms["classification"] = sum(classification(labels, each["label_logits"]) for each in both)
     if loss.quantization:
-        joined = image["hash"] + text["hash"] + label["hash"]
+        joined = image["hash"] + text["hash"] + (0.0 if label is None else label["hash"])
         codes = ops.where(joined >= 0, 1.0, -1.0)
         terms["quantization"] = sum(quantization(codes, each["hash"]) for each in both)
     if loss.bit_balance:
@@ -104,6 +115,22 @@ def label_net_terms(batch, labels, anchors, loss: LossConfig) -> dict:
         "bit_balance": bit_balance(anchors["hash"]),
     }
     return {name: value for name, value in terms.items() if getattr(loss, name)}
+
+
+def refining_weights(loss: LossConfig) -> LossConfig:
+    """The weights of the stage `refine`: what a hash head alone can still better.
+
+    The codes of the two modalities answer to each other and no longer to the label net's.
+    """
+    return replace(
+        loss,
+        feature_similarity=0.0,
+        code_similarity=0.0,
+        cross_similarity=loss.code_similarity + loss.cross_similarity,
+        classification=0.0,
+        adversarial=0.0,
+        local=0.0,
+    )
 
 
 def total(terms: dict, loss: LossConfig):

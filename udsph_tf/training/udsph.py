@@ -18,13 +18,20 @@ from udsph_tf.training.adversary import (
     sample,
     verdict,
 )
+from udsph_tf.training.batch_parts import first, only, pair
 from udsph_tf.training.precision import InHalf, dense_if_scaled, scale_gradient, widen
 from udsph_tf.training.replicas import gather, reduce_gradients
-from udsph_tf.training.terms import TERMS, hasher_terms, label_net_terms, total
+from udsph_tf.training.terms import (
+    TERMS,
+    hasher_terms,
+    label_net_terms,
+    refining_weights,
+    total,
+)
 
 __all__ = ["GROUPS", "STAGES", "UDSPH"]
 
-STAGES = ("label", "separate", "joint", "finetune")
+STAGES = ("label", "separate", "joint", "finetune", "refine")
 GROUPS = ("image", "text", "label", "image_discriminator", "text_discriminator")
 _HASHERS = ("image", "text")
 
@@ -39,9 +46,10 @@ class UDSPH(keras.Model):
     * `"separate"`: the two hashers, without adversary and attention.
     * `"joint"`: the two hashers with every term, and their discriminators.
     * `"finetune"`: the same; hashers that learn together with a part of their bodies.
+    * `"refine"`: the two hash heads alone, without dropout, by the terms of `refining_weights`.
 
-    In the last three a batch is `({"image": inputs, "text": inputs}, labels)` and the label net is
-    fixed. Each group of variables (`GROUPS`) has an optimizer of its own. Built, with its
+    In all but the first a batch is `({"image": inputs, "text": inputs}, labels)` and the label net
+    is fixed. Each group of variables (`GROUPS`) has an optimizer of its own. Built, with its
     optimizers, in the scope of a `tf.distribute.MirroredStrategy`, a step over several replicas is
     the step of one device: every term sees the whole batch.
 
@@ -137,7 +145,7 @@ class UDSPH(keras.Model):
         self.precision = precision
         self._in_half = InHalf([self.image_hasher, self.text_hasher], precision)
         # Made here, since a step that makes a variable is traced twice, which takes seconds.
-        names = [term for term in TERMS if getattr(self.loss_config, term)]
+        names = [term for term in TERMS if getattr(self._weights(), term)]
         if "adversarial" in names:
             sides = ("image_discriminator", "text_discriminator")
             names += [side + suffix for side in sides for suffix in ("", "_accuracy")]
@@ -198,29 +206,25 @@ class UDSPH(keras.Model):
 
     def call(self, inputs, training=False):
         """`{"image_hash", "text_hash"}` of `{"image": inputs, "text": inputs}`."""
-        image = self.image_hasher(_only(inputs["image"]), training=training)
-        text = self.text_hasher(_only(inputs["text"]), training=training)
+        image = self.image_hasher(only(inputs["image"]), training=training)
+        text = self.text_hasher(only(inputs["text"]), training=training)
         return {"image_hash": image["hash"], "text_hash": text["hash"]}
 
-    def compute_terms(self, image, text, label, labels, joint: bool) -> dict:
-        """The loss terms of a batch by name, unweighted: the method to override.
+    def compute_terms(self, image, text, labels) -> dict:
+        """The loss terms of a batch in this stage by name, unweighted: the method to override.
 
         Args:
-            image, text, label: outputs of the two hashers and of the label net for the batch.
+            image, text: outputs of the two hashers for the batch.
             labels: (n, num_labels).
-            joint: with the adversarial and the local term?
         """
-        anchors = self.label_net(ops.convert_to_tensor(self.anchors), training=False)
-        terms = hasher_terms(
-            image,
-            text,
-            label,
-            labels,
-            {**anchors, "labels": self.anchors, "counts": self.anchor_counts},
-            self.loss_config,
-            self.attention if joint else None,
-        )
-        if joint and self.loss_config.adversarial:
+        weights, label, anchors = self._weights(), None, None
+        if self.stage != "refine":
+            label = self.label_net(labels, training=False)
+            anchors = self.label_net(ops.convert_to_tensor(self.anchors), training=False)
+            anchors = {**anchors, "labels": self.anchors, "counts": self.anchor_counts}
+        attention = self.attention if self._is_joint() else None
+        terms = hasher_terms(image, text, label, labels, anchors, weights, attention)
+        if self._is_joint() and weights.adversarial:
             terms["adversarial"] = sum(
                 adversarial(self._verdict(name, outputs, labels))
                 for name, outputs in (("image", image), ("text", text))
@@ -230,36 +234,33 @@ class UDSPH(keras.Model):
     def train_step(self, data):
         if self.stage == "label":
             return self._label_step(data)
-        inputs, labels = _pair(data)
+        inputs, labels = pair(data)
         labels = gather(ops.cast(labels, "float32"))
-        joint = self.stage != "separate"
-        label = self.label_net(labels, training=False)
-        image_variables = self.group_variables("image")
-        text_variables = self.group_variables("text")
+        image_variables, text_variables = self._moved("image"), self._moved("text")
         with tf.GradientTape() as tape:
             image, text = self._train_outputs("image", inputs), self._train_outputs("text", inputs)
-            terms = self.compute_terms(image, text, label, labels, joint)
+            terms = self.compute_terms(image, text, labels)
             loss = self._total(terms)
         gradients = tape.gradient(loss, [image_variables, text_variables])
         self._apply("image", gradients[0], image_variables)
         self._apply("text", gradients[1], text_variables)
         logs = {"loss": loss, **terms}
-        if joint and self.loss_config.adversarial:
+        if self._is_joint() and self.loss_config.adversarial:
+            label = self.label_net(labels, training=False)
             for name, outputs in (("image", image), ("text", text)):
                 logs |= self._discriminator_step(name, label, outputs, labels)
-        if joint:
+        if self._is_joint():
             self.joint_steps.assign_add(1.0)
         return self._track(logs)
 
     def test_step(self, data):
         if self.stage == "label":
-            return self._track(self._label_terms(_first(data), training=False))
-        inputs, labels = _pair(data)
+            return self._track(self._label_terms(first(data), training=False))
+        inputs, labels = pair(data)
         labels = gather(ops.cast(labels, "float32"))
-        image = gather(self.image_hasher(_only(inputs["image"]), training=False))
-        text = gather(self.text_hasher(_only(inputs["text"]), training=False))
-        label = self.label_net(labels, training=False)
-        terms = self.compute_terms(image, text, label, labels, self.stage != "separate")
+        image = gather(self.image_hasher(only(inputs["image"]), training=False))
+        text = gather(self.text_hasher(only(inputs["text"]), training=False))
+        terms = self.compute_terms(image, text, labels)
         return self._track({"loss": self._total(terms), **terms})
 
     def get_config(self):
@@ -301,14 +302,14 @@ class UDSPH(keras.Model):
         """A hasher's outputs for the items of all replicas, in float32."""
         hasher = getattr(self, f"{modality}_hasher")
         with self._in_half:
-            outputs = hasher(_only(inputs[modality]), training=True)
+            outputs = hasher(only(inputs[modality]), training=self.stage != "refine")
         optimizer = getattr(self, f"{modality}_optimizer")
         return gather(scale_gradient(widen(outputs), optimizer))
 
     def _label_step(self, data):
         variables = self.group_variables("label")
         with tf.GradientTape() as tape:
-            terms = self._label_terms(_first(data), training=True)
+            terms = self._label_terms(first(data), training=True)
             loss = self.label_optimizer.scale_loss(terms["loss"])
         self._apply("label", tape.gradient(loss, variables), variables)
         return self._track(terms)
@@ -325,7 +326,21 @@ class UDSPH(keras.Model):
         if "adversarial" in terms:
             share = ramp(self.joint_steps, self.loss_config)
             terms = {**terms, "adversarial": share * terms["adversarial"]}
-        return total(terms, self.loss_config)
+        return total(terms, self._weights())
+
+    def _weights(self):
+        return refining_weights(self.loss_config) if self.stage == "refine" else self.loss_config
+
+    def _is_joint(self):
+        """With adversary and attention?"""
+        return self.stage in ("joint", "finetune")
+
+    def _moved(self, group):
+        """The variables of `group` that a step of this stage moves."""
+        variables = self.group_variables(group)
+        if self.stage != "refine":
+            return variables
+        return [each for each in variables if "hash_logits" in each.path.split("/")]
 
     def _verdict(self, name, outputs, labels):
         network = getattr(self, f"{name}_discriminator")
@@ -375,22 +390,3 @@ class UDSPH(keras.Model):
         weights = {id(variable) for variable in self.weights}
         random = [variable for variable in self.variables if id(variable) not in weights]
         return [self.joint_steps, *random]
-
-
-def _only(inputs):
-    """The tensor of a dict of one; dicts of several are passed on."""
-    if isinstance(inputs, dict) and len(inputs) == 1:
-        (inputs,) = inputs.values()
-    return inputs
-
-
-def _pair(data):
-    """Inputs and labels; Keras adds a place for sample weights, which no term here knows."""
-    inputs, labels, *weights = data
-    if any(each is not None for each in weights):
-        raise ValueError("`sample_weight` must be None: similarity terms weigh pairs, not items")
-    return inputs, labels
-
-
-def _first(data):
-    return data[0] if isinstance(data, (tuple, list)) else data
