@@ -53,7 +53,8 @@ RESIZE_RECIPE = {
     "aspect_ratio": "not kept",
     "filter": "triangle (bilinear), antialiased, half-pixel centres",
     "weights": "output i has its centre at c = (i + 0.5) * scale, scale = input / output length; "
-    "input j weighs max(0, 1 - |j + 0.5 - c| / max(scale, 1)), and weights are divided by their sum",
+    "input j weighs max(0, 1 - |j + 0.5 - c| / max(scale, 1)), and weights are divided by their "
+    "sum",
     "order": "float32 arithmetic, no rounding between the two directions",
     "rounding": "half to even, clipped to [0, 255]",
 }

@@ -1,4 +1,4 @@
-"""TFLite files as flatbuffers: what operations they use, what they say of themselves, their size."""
+"""TFLite files as flatbuffers: their operations, what they say of themselves, their size."""
 
 import json
 

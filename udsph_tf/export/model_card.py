@@ -30,7 +30,8 @@ def model_card(
     """
     config, size = manifest["config"], manifest["image"]["size"]
     image, text = config["image"]["body"], config["text"]["body"]
-    return f"""# Codes of {manifest["num_bits"]} bits for pictures and words: `{config["data"]["dataset"]}`
+    name = config["data"]["dataset"]
+    return f"""# Codes of {manifest["num_bits"]} bits for pictures and words: `{name}`
 
 Two encoders, one for images and one for text, write {manifest["num_bits"]}-bit codes into one
 Hamming space: words and the pictures that fit them get nearly equal codes. For search over many
@@ -38,9 +39,9 @@ items at {manifest["num_bits"] // 8} bytes each. Check this folder with `udsph v
 
 ## Data
 
-`{config["data"]["dataset"]}`: {dataset["source"]}. Licence: {dataset["licence"]}.
-Items: {", ".join(f"{number:,} {role}" for role, number in counts.items())}; training items are part
-of the database, query and validation items are in nothing else.
+`{name}`: {dataset["source"]}. Licence: {dataset["licence"]}.
+Items: {", ".join(f"{number:,} {role}" for role, number in counts.items())}; training items are
+part of the database, query and validation items are in nothing else.
 `golden/` holds a few of the held-back items themselves: pass this folder on only where the
 data's licence allows it, or export with `--golden 0`.
 
@@ -51,11 +52,11 @@ Selected on validation items: mean MAP {manifest["validation_map"]:.4f}.
 
 ## Variants
 
-Every file was run on {quantization["items"]:,} held-back items and compared with the Keras model, bit
-by bit (`verification.json`). MAP is here that of these items among themselves, with the difference to
-float codes in brackets. "As query": the variant's codes search the float codes of the other modality;
-"as database": the other way round. Milliseconds are the median of single items with one thread, on
-{platform.machine()}, {num_cores()} cores, beside other work perhaps.
+Every file was run on {quantization["items"]:,} held-back items and compared with the Keras model,
+bit by bit (`verification.json`). MAP is here that of these items among themselves, with the
+difference to float codes in brackets. "As query": the variant's codes search the float codes of the
+other modality; "as database": the other way round. Milliseconds are the median of single items with
+one thread, on {platform.machine()}, {num_cores()} cores, beside other work perhaps.
 
 {report_table(quantization)}
 
@@ -65,16 +66,16 @@ float codes in brackets. "As query": the variant's codes search the float codes 
 
 - Pictures: JPEG, PNG, GIF (first frame), BMP without palette, WebP without alpha or animation.
   EXIF orientation is ignored, the aspect ratio is not kept. The SavedModel decodes and resizes by
-  itself; a TFLite file reads {size}x{size} RGB pixels, uint8, made by the recipe in `manifest.json`.
-- Texts: UTF-8, at most {manifest["text"]["max_tokens"]} word pieces, the rest is cut off. Any bytes have a
-  code; one of words that never occurred in training says little.
+  itself; a TFLite file reads {size}x{size} RGB pixels, uint8, made as `manifest.json` says.
+- Texts: UTF-8, at most {manifest["text"]["max_tokens"]} word pieces, the rest is cut off.
+  Any bytes have a code; one of words that never occurred in training says little.
 - `packed`: {manifest["bit_order"]}; a bit is {manifest["bit_meaning"]}.
 
 ## Limits
 
-Codes know what the labels of the training data say, and their mistakes. Items with equal labels aim at
-equal codes. Nothing was measured on other collections, other languages, or on how codes of people
-differ by group. A checksum finds damage; it does not say who wrote a file.
+Codes know what the labels of the training data say, and their mistakes. Items with equal labels
+aim at equal codes. Nothing was measured on other collections, other languages, or on how codes of
+people differ by group. A checksum finds damage; it does not say who wrote a file.
 
 ## Weights
 
@@ -90,8 +91,9 @@ def _results_table(results: dict | None) -> str:
     counts = results["counts"]
     lines = [
         "",
-        f"{counts['query']:,} query items against {counts['database']:,} of the database; relevant: "
-        f"{results['relevance']}; tie-averaged MAP@all, 95% bootstrap interval over queries.",
+        f"{counts['query']:,} query items against {counts['database']:,} of the database; "
+        f"relevant: {results['relevance']}; tie-averaged MAP@all, 95% bootstrap interval over "
+        "queries.",
         "",
         "| direction | MAP | interval |",
         "|---|---|---|",
@@ -108,9 +110,9 @@ def _int8(manifest: dict) -> str:
     if facts is None:
         return "There is no int8 file: no training pictures were given to calibrate on."
     return (
-        f"`image.int8.tflite` was calibrated on {facts['calibration_items']} training pictures, half of "
-        "them with the smallest logits of the candidates. Convolutions compute in 8 bits, pooling "
-        "and head in float with 8-bit weights; the head's standardisation "
+        f"`image.int8.tflite` was calibrated on {facts['calibration_items']} training pictures, "
+        "half of them with the smallest logits of the candidates. Convolutions compute in 8 bits, "
+        "pooling and head in float with 8-bit weights; the head's standardisation "
         + ("was corrected for" if facts["corrected_head"] else "was not corrected for")
         + " what the 8-bit body gives."
     )

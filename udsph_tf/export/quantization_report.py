@@ -80,7 +80,8 @@ def latencies(paths: list[Path], rows: np.ndarray, items: int = 20) -> dict[Path
 def report_table(report: dict) -> str:
     """The report as a table in Markdown."""
     lines = [
-        "| encoder | variant | equal bits | items changed | MAP as query | MAP as database | MB | ms |",
+        "| encoder | variant | equal bits | items changed | MAP as query | MAP as database "
+        "| MB | ms |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for modality, variants in report["variants"].items():

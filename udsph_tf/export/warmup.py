@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving runs when it loads a model, so that the first user waits less."""
+"""Requests that TensorFlow Serving runs when it loads a model: the first user waits less."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
