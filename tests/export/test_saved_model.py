@@ -57,18 +57,21 @@ def test_run_saved_model_in_a_process_that_imports_udsph_tf_is_an_error(
 
 
 def test_image_saved_model_signatures_have_names_types_and_shapes(image_model):
-    assert set(image_model.signatures) == {"serving_default", "from_pixels"}
-    default, from_pixels = (
-        image_model.signatures[name] for name in ("serving_default", "from_pixels")
-    )
-    assert default.structured_input_signature[1] == {
-        "image_bytes": tf.TensorSpec([None], tf.string, name="image_bytes")
-    }
+    names = ("serving_default", "with_mask", "from_pixels")
+    assert set(image_model.signatures) == set(names)
+    default, with_mask, from_pixels = (image_model.signatures[name] for name in names)
+    for signature in (default, with_mask):
+        assert signature.structured_input_signature[1] == {
+            "image_bytes": tf.TensorSpec([None], tf.string, name="image_bytes")
+        }
     assert from_pixels.structured_input_signature[1] == {
         "pixels": tf.TensorSpec([None, 32, 32, 3], tf.uint8, name="pixels")
     }
     for signature in (default, from_pixels):
         assert_output_types(signature)
+    usable = with_mask.structured_outputs["usable"]
+    assert (usable.dtype, usable.shape.as_list()) == (tf.bool, [None])
+    assert set(with_mask.structured_outputs) == {"packed", "hash", "usable"}
 
 
 def test_text_saved_model_signatures_have_names_types_and_shapes(text_model):
