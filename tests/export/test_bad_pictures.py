@@ -1,4 +1,4 @@
-"""A picture that cannot be used: its request fails and names it, or masks it; the next one works."""
+"""A picture that cannot be used fails or masks its own place in a request; the next one works."""
 
 import numpy as np
 import pytest
