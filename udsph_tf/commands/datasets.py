@@ -20,7 +20,7 @@ def add(subcommands) -> None:
         "datasets",
         run,
         "list what can be read and where it comes from, or check a download",
-        "udsph datasets --json; udsph datasets check coco2017 --root ~/coco",
+        "udsph datasets --json",
     )
     actions = parser.add_subparsers(metavar="action")
     check = command(

@@ -8,7 +8,7 @@ is cut off, one that is still packed, or a root that is one level too deep.
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -268,14 +268,22 @@ def _walk(root: Path, deepest: int = _DEEPEST) -> Iterator[Path]:
         for entry in entries:
             if _is_hidden(entry.name):
                 continue
-            if entry.is_dir():
+            if _is(entry.is_dir):
                 # Links are followed, since picture folders often are links; circles are not.
                 real = os.path.realpath(entry.path)
                 if depth < deepest and real not in seen:
                     seen.add(real)
                     folders.append((Path(entry.path), depth + 1))
-            elif entry.is_file():
+            elif _is(entry.is_file):
                 yield Path(entry.path)
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Of an entry; a link that leads round in a circle is nothing."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _is_hidden(name: str) -> bool:
