@@ -1,17 +1,20 @@
 """Changes of an index folder: items added, deleted, and the folder put in order again."""
 
 import contextlib
-import fcntl
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from udsph_tf.files import new_folder
 from udsph_tf.search.hit import Item
+from udsph_tf.search.locking import locked
 from udsph_tf.search.manifest import read_manifest, write_manifest
 from udsph_tf.search.shard import index_of, write_deleted, write_shard
-from udsph_tf.search.store import checked_codes, open_index, write_index
+from udsph_tf.search.store import checked_codes, fill_index, read_index
+from udsph_tf.search.stored_index import StoredIndex
 
 __all__ = ["add_items", "compact_index", "delete_items"]
 
@@ -46,9 +49,9 @@ def add_items(
     """
     folder, items = Path(folder).resolve(), list(items)
     packed = checked_codes(image_packed, text_packed, fused_packed)
-    with _locked(folder):
+    with _changing(folder):
         manifest = read_manifest(folder)
-        index = open_index(folder, model_checksum=model_checksum, verify=False)
+        index = _read(folder, model_checksum=model_checksum)
         if 8 * packed["image"].shape[1] != index.num_bits:
             raise ValueError(
                 f"The codes must have the index's {index.num_bits} bits. "
@@ -90,9 +93,9 @@ def delete_items(folder: str | os.PathLike, ids: Sequence[str], *, missing_ok: b
     """
     folder = Path(folder).resolve()
     ids = list(dict.fromkeys(ids))
-    with _locked(folder):
+    with _changing(folder):
         manifest = read_manifest(folder)
-        index = open_index(folder, verify=False)
+        index = _read(folder)
         there = [name for name in ids if index.catalogue.find(name) is not None]
         if len(there) < len(ids) and not missing_ok:
             missing = next(name for name in ids if name not in set(there))
@@ -117,29 +120,19 @@ def compact_index(folder: str | os.PathLike, *, shard_items: int | None = None) 
         ValueError: the index is damaged.
     """
     folder = Path(folder).resolve()
-    with _locked(folder):
+    with _changing(folder):
         manifest = read_manifest(folder)
-        index = open_index(folder)
+        index = _read(folder, verify=True)
         alive = index.catalogue.alive
         places = np.arange(len(index.catalogue)) if alive is None else np.flatnonzero(alive)
-        packed = {
-            f"{modality}_packed": index.codes_of(modality).codes(places)
-            for modality in index.modalities
-        }
-        write_index(
-            folder,
-            **packed,
-            items=(index.catalogue[int(place)] for place in places),
-            model_checksum=index.model_checksum,
-            metadata=index.metadata,
-            nested=index.nested,
-            kind=manifest["kind"],
-            shard_items=shard_items,
-            overwrite=True,
-        )
+        packed = {each: index.codes_of(each).codes(places) for each in index.modalities}
+        items = (index.catalogue[int(place)] for place in places)
+        about = {key: manifest[key] for key in ("model_checksum", "nested", "kind", "metadata")}
+        with new_folder(folder, overwrite=True) as temporary:
+            fill_index(temporary, packed, items, about, shard_items)
 
 
-def _without(folder: Path, manifest: dict, index, ids: Sequence[str]) -> list[dict]:
+def _without(folder: Path, manifest: dict, index: StoredIndex, ids: Sequence[str]) -> list[dict]:
     """The manifest's shards with these items deleted."""
     shards = list(manifest["shards"])
     if not ids:
@@ -159,23 +152,27 @@ def _without(folder: Path, manifest: dict, index, ids: Sequence[str]) -> list[di
 
 def _put(folder: Path, manifest: dict, shards: list[dict], num_items: int) -> None:
     write_manifest(folder, {**manifest, "shards": shards, "num_items": num_items})
-    # Lists of deleted items that no manifest names any more. Whoever opened the old index has
-    # read its list, and whoever is opening it meanwhile tries again (`check_file` names the file).
-    named = {(each["folder"], (each["deleted"] or {}).get("file")) for each in shards}
-    for shard in shards:
-        for path in (folder / shard["folder"]).glob("deleted-*.npy"):
-            if (shard["folder"], path.name) not in named:
+    # What no manifest names any more: lists of deleted items, and shards that somebody was killed
+    # over. Whoever opened the old index has read its lists; who is opening it now tries again.
+    named = {each["folder"]: (each["deleted"] or {}).get("file") for each in shards}
+    for shard in folder.glob("shard-*"):
+        if shard.name not in named:
+            shutil.rmtree(shard, ignore_errors=True)
+            continue
+        for path in shard.glob("deleted-*.npy"):
+            if path.name != named[shard.name]:
                 path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _changing(folder: Path) -> Iterator[None]:
     """Let one process at a time change the folder."""
     if not folder.is_dir():
         raise ValueError(f"no index at {folder}. Run `udsph index` first.")
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(folder):
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _read(folder: Path, *, model_checksum: str | None = None, verify: bool = False) -> StoredIndex:
+    """The index as it is while nobody else changes it."""
+    return read_index(folder, model_checksum=model_checksum, mapped=True, verify=verify)

@@ -8,12 +8,14 @@
         deleted-<name>.npy                                positions that were deleted
 
 The manifest is replaced at once, so whoever opens the folder sees the old index or the new one.
+Beside a folder that was changed lies `.<name>.lock`, which lets one process at a time change it.
 """
 
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from udsph_tf.files import new_folder
 from udsph_tf.search.approximate_index import check_kind
 from udsph_tf.search.catalogue import Catalogue
 from udsph_tf.search.hit import Item
+from udsph_tf.search.locking import locked, may_change
 from udsph_tf.search.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -36,7 +39,14 @@ from udsph_tf.search.sharded_index import ShardedIndex
 from udsph_tf.search.stored_index import StoredIndex
 from udsph_tf.version import __version__
 
-__all__ = ["check_target", "checked_codes", "open_index", "write_index"]
+__all__ = [
+    "check_target",
+    "checked_codes",
+    "fill_index",
+    "open_index",
+    "read_index",
+    "write_index",
+]
 
 
 def write_index(
@@ -81,43 +91,65 @@ def write_index(
     folder = Path(folder).resolve()
     check_target(folder, overwrite)
     packed = checked_codes(image_packed, text_packed, fused_packed)
-    num_bits = 8 * packed["image"].shape[1]
     if not isinstance(model_checksum, str):
         raise ValueError(f"`model_checksum` must be a string. Received: {model_checksum!r}")
-    if shard_items is not None and shard_items < 1:
-        raise ValueError(f"`shard_items` must be at least 1. Received: {shard_items}")
-    metadata = _as_json({} if metadata is None else metadata)
-    check_kind(kind)
-    size = len(packed["image"])
-    step = shard_items or max(size, 1)
-
+    about = {
+        "model_checksum": model_checksum,
+        "nested": sorted(check_num_bits(each) for each in nested),
+        "kind": check_kind(kind),
+        "metadata": _as_json({} if metadata is None else metadata),
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = locked(folder) if overwrite else contextlib.nullcontext()
     # `check_target` has said what may be replaced.
-    with new_folder(folder, overwrite=True) as temporary:
-        items, shards = iter(items), []
-        for start in range(0, max(size, 1), step):
-            last = start + step >= size
-            codes = {
-                modality: index_of(modality, each[start : start + step])
-                for modality, each in packed.items()
-            }
-            # The last shard takes all that are left, so that too many are noticed.
-            part = items if last else itertools.islice(items, step)
-            shards.append(write_shard(temporary, codes, part, kind))
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "num_bits": num_bits,
-            "num_items": size,
-            "model_checksum": model_checksum,
-            "nested": sorted(check_num_bits(each) for each in nested),
-            "kind": kind,
-            "shards": shards,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "created_by": f"udsph_tf {__version__}",
-            "metadata": metadata,
-        }
-        write_manifest(temporary, manifest)
+    with lock, new_folder(folder, overwrite=True) as temporary:
+        fill_index(temporary, packed, items, about, shard_items)
         # Somebody else may have made the folder while this one was being written.
         check_target(folder, overwrite)
+
+
+def fill_index(
+    folder: Path,
+    packed: Mapping[str, np.ndarray],
+    items: Iterable[Item],
+    about: Mapping[str, Any],
+    shard_items: int | None,
+) -> None:
+    """Write shards and a manifest into an empty folder that nobody opens yet.
+
+    Args:
+        folder: where.
+        packed: codes by modality, as `checked_codes` gives them.
+        items: one for every code.
+        about: the manifest's `model_checksum`, `nested`, `kind` and `metadata`.
+        shard_items: most items of a shard; None puts all into one.
+
+    Raises:
+        ValueError: codes and items do not fit together, or `shard_items` is not positive.
+    """
+    if shard_items is not None and shard_items < 1:
+        raise ValueError(f"`shard_items` must be at least 1. Received: {shard_items}")
+    size = len(packed["image"])
+    step = shard_items or max(size, 1)
+    items, shards = iter(items), []
+    for start in range(0, max(size, 1), step):
+        codes = {
+            modality: index_of(modality, each[start : start + step])
+            for modality, each in packed.items()
+        }
+        # The last shard takes all that are left, so that too many are noticed.
+        part = items if start + step >= size else itertools.islice(items, step)
+        shards.append(write_shard(folder, codes, part, about["kind"]))
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "num_bits": 8 * packed["image"].shape[1],
+        "num_items": size,
+        **about,
+        "shards": shards,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_by": f"udsph_tf {__version__}",
+    }
+    write_manifest(folder, manifest)
 
 
 def open_index(
@@ -144,6 +176,25 @@ def open_index(
     Raises:
         ValueError: a file is missing, cut off or changed, the format is unknown, or another
             model made the codes. The message names the file and the remedy.
+    """
+    try:
+        return read_index(folder, model_checksum=model_checksum, mapped=mapped, verify=verify)
+    except (ValueError, OSError):
+        if not may_change(folder):
+            raise
+    # Files of the manifest that was read may have been removed since, by somebody who changes the
+    # index: wait until he is done.
+    with locked(folder, shared=True):
+        return read_index(folder, model_checksum=model_checksum, mapped=mapped, verify=verify)
+
+
+def read_index(
+    folder: str | os.PathLike, *, model_checksum: str | None, mapped: bool, verify: bool
+) -> StoredIndex:
+    """`open_index` for those who hold the lock of the folder themselves.
+
+    Raises:
+        ValueError: as `open_index` raises it, and where somebody changes the folder meanwhile.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)

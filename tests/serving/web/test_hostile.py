@@ -234,6 +234,22 @@ def test_too_many_requests_are_turned_away_and_told_when_to_return(engine, serve
     assert first[0].status_code == 200
 
 
+def test_fault_of_the_service_says_nothing_and_is_counted(engine, serve):
+    class Broken:
+        limits, snapshot = engine.limits, engine.snapshot
+
+        def search_text(self, text, options):
+            raise RuntimeError("/tmp/secret is broken")
+
+    with serve(create_app(Broken(), reload_seconds=0)) as running:
+        answer = httpx.post(f"{running.url}/v1/search/text", json={"text": "a red circle"})
+        counted = httpx.get(f"{running.url}/metrics").text
+    refused(answer, 500, "internal")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert 'udsph_requests_total{path="/v1/search/text",status="500"} 1.0' in counted
+
+
 @pytest.mark.parametrize(
     "change", [{"k": 0}, {"upload_bytes": 10**12}, {"pixels": 10**12}, {"workers": True}]
 )

@@ -18,7 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from udsph_tf.serving.web.engine import Answer, RequestError, SearchEngine, SearchOptions
-from udsph_tf.serving.web.guards import Guard, error_body
+from udsph_tf.serving.web.guards import SECURITY_HEADERS, Guard, error_body
 from udsph_tf.serving.web.metrics import Metrics
 from udsph_tf.serving.web.pictures import SIZES, Thumbnails
 from udsph_tf.serving.web.schema import (
@@ -282,4 +282,5 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(_request: Request, error: Exception) -> Response:
         _LOG.error("Request failed: %s", error, exc_info=error)
-        return respond(500, "internal", "The service failed; its log says why")
+        # This answer is made outside of the guard, which adds the headers to all others.
+        return respond(500, "internal", "The service failed; its log says why", SECURITY_HEADERS)

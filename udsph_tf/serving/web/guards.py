@@ -9,19 +9,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from udsph_tf.serving.web.limits import Limits
 from udsph_tf.serving.web.metrics import Metrics
 
-__all__ = ["Guard", "error_body"]
+__all__ = ["SECURITY_HEADERS", "Guard", "error_body"]
 
-_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-]
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+}
+"""What every answer says to browsers."""
+
+_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
 def error_body(code: str, message: str) -> bytes:
@@ -58,22 +59,27 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, path = time.perf_counter(), scope["path"]
-        sent = _Sent(send)
-        costly = path.startswith(("/v1/search/", "/v1/picture"))
+        start, sent = time.perf_counter(), _Sent(send)
+        try:
+            await self._unless_full(scope, receive, sent)
+        finally:
+            name = scope["path"] if scope["path"] in self.paths else "other"
+            # Where nothing was sent, an error is on its way to the handler that answers with 500.
+            self.metrics.requests.labels(name, str(sent.status or 500)).inc()
+            self.metrics.seconds.labels(name).observe(time.perf_counter() - start)
+
+    async def _unless_full(self, scope: Scope, receive: Receive, sent: "_Sent") -> None:
+        costly = scope["path"].startswith(("/v1/search/", "/v1/picture"))
         if costly and self._in_flight >= self.limits.requests:
             self.metrics.rejected.inc()
             await sent.error(429, "too_many_requests", "Too many requests; try again in a second")
-        else:
-            self._in_flight += costly
-            try:
-                await self._limited(scope, receive, sent)
-            finally:
-                self._in_flight -= costly
-        self.metrics.in_flight.set(self._in_flight)
-        name = path if path in self.paths else "other"
-        self.metrics.requests.labels(name, str(sent.status)).inc()
-        self.metrics.seconds.labels(name).observe(time.perf_counter() - start)
+            return
+        self._in_flight += costly
+        try:
+            await self._limited(scope, receive, sent)
+        finally:
+            self._in_flight -= costly
+            self.metrics.in_flight.set(self._in_flight)
 
     async def _limited(self, scope: Scope, receive: Receive, sent: "_Sent") -> None:
         most = self.limits.json_bytes
