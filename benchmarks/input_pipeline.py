@@ -1,26 +1,33 @@
 """How fast pictures become cached pixels, beside a bare loop that decodes them in parallel.
 
-    python benchmarks/input_pipeline.py --root fashion
+    python benchmarks/input_pipeline.py --root fashion > docs/results/input_pipeline.md
 
-The bare loop reads, decodes and resizes every picture with `tf.data` on all cores, and does nothing
-else. The pipeline is that of training (`prepare_images`): it also looks at headers, catches damaged
-files, and writes a checksummed cache that resumes. Both take turns, so that other work on the
-machine hits both alike, and the ratio is of their medians. Processor time is shown too.
+The bare loop is what `tf.data` does best: it reads, decodes and resizes every picture on all cores
+without Python, and does nothing else. The pipeline is that of training (`prepare_images`): it also
+looks at headers before it decodes, names damaged files, and writes a checksummed cache that
+resumes. Both take turns, so that other work on the machine hits both alike, and the ratio is of
+their medians. Processor time is shown too.
 """
 
 import argparse
+import platform
+import shlex
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from udsph_tf.config import DataConfig
 from udsph_tf.data import read_pairs
-from udsph_tf.data.images import decode_and_resize, read_image
+from udsph_tf.data.images import decode_and_resize
 from udsph_tf.litert import num_cores
 from udsph_tf.training.preparation import prepare_images
+from udsph_tf.training.run_folder import versions
 
 CHUNK = 512
 
@@ -28,16 +35,11 @@ CHUNK = 512
 def bare(sources: list[str], size: int) -> None:
     """Read, decode and resize, and nothing else."""
     decode = decode_and_resize(size)
-    chunks = range(0, len(sources), CHUNK)
-
-    def read():
-        for start in chunks:
-            yield [read_image(source) for source in sources[start : start + CHUNK]]
-
-    data = tf.data.Dataset.from_generator(read, output_signature=tf.TensorSpec([None], tf.string))
-    pixels = data.prefetch(2).unbatch().map(decode, num_parallel_calls=num_cores()).batch(CHUNK)
-    for each in pixels.prefetch(1):
-        each.numpy()
+    pixels = tf.data.Dataset.from_tensor_slices(sources).map(
+        lambda path: decode(tf.io.read_file(path)), num_parallel_calls=num_cores()
+    )
+    for each in pixels.batch(CHUNK).prefetch(2):
+        np.asarray(each)
 
 
 def timed(run: Callable[[], None]) -> tuple[float, float]:
@@ -60,6 +62,8 @@ def main() -> None:
     pairs, _ = read_pairs(DataConfig(dataset=args.dataset, root=args.root))
     pairs = pairs.take(range(min(args.items, len(pairs))))
     sources = [str(each) for each in pairs.images]
+    if not Path(sources[0]).is_file():
+        parser.error(f"the bare loop reads files: unpack the archive of {sources[0]}")
 
     def pipeline():
         with tempfile.TemporaryDirectory() as cache:
@@ -67,22 +71,27 @@ def main() -> None:
 
     runs = {"bare": lambda: bare(sources, args.size), "pipeline": pipeline}
     for run in runs.values():
-        run()  # builds graphs, and reads the archive into memory
+        run()  # builds graphs, and reads the files into memory
     seconds = {name: [] for name in runs}
     for _ in range(args.rounds):
         for name, run in runs.items():
             seconds[name].append(timed(run))
-    print(f"{len(sources):,} pictures to {args.size}x{args.size}, {args.rounds} rounds, medians")
-    print(f"{'':10} {'images/s':>9} {'processor us an image':>22}")
-    rates = {}
-    for name, each in seconds.items():
-        wall, work = (statistics.median(column) for column in zip(*each, strict=True))
-        rates[name] = len(sources) / wall, work / len(sources) * 1e6
-        print(f"{name:10} {rates[name][0]:9.0f} {rates[name][1]:22.0f}")
+    print(f"# Input pipeline\n\n`{shlex.join(['python', *sys.argv])}`\n")
     print(
-        f"pipeline / bare: {rates['pipeline'][0] / rates['bare'][0]:.2f} of the images a second, "
+        f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}, "
+        f"{len(sources):,} pictures of {args.dataset} to {args.size}x{args.size}, medians of "
+        f"{args.rounds} rounds.\n"
     )
-    print(f"  {rates['bare'][1] / rates['pipeline'][1]:.2f} by processor time")
+    print("| way | images/s | processor us an image |\n|---|---|---|")
+    rates, work = {}, {}
+    for name, each in seconds.items():
+        wall, processor = (statistics.median(column) for column in zip(*each, strict=True))
+        rates[name], work[name] = len(sources) / wall, processor / len(sources) * 1e6
+        print(f"| {name} | {rates[name]:.0f} | {work[name]:.0f} |")
+    print(
+        f"\npipeline / bare: {rates['pipeline'] / rates['bare']:.2f} of the images a second; "
+        f"by processor time {work['bare'] / work['pipeline']:.2f}."
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,18 +18,29 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(array_cache, "_CHUNK", 4)
 
 
+def power_cut():
+    raise RuntimeError("power cut")
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Worker:
     """Squares of row numbers, and a record of the rows it was asked for; some rows fail."""
 
-    def __init__(self, failing=(), stop_at=None):
-        self.failing, self.stop_at, self.rows = set(failing), stop_at, []
+    def __init__(self, num_rows=10, failing=(), stop_at=None, stop=power_cut):
+        self.num_rows, self.failing, self.rows = num_rows, failing, []
+        self.stop_at, self.stop = stop_at, stop
 
-    def __call__(self, rows):
-        if self.stop_at is not None and self.stop_at in rows:
-            raise RuntimeError("power cut")
-        self.rows += rows.tolist()
-        arrays = {"square": rows**2, "pair": np.stack([rows, -rows], axis=1)}
-        return arrays, {int(row): "it failed" for row in rows if row in self.failing}
+    def __call__(self, start, chunk):
+        for begin in range(start, self.num_rows, chunk):
+            rows = np.arange(begin, min(begin + chunk, self.num_rows))
+            if self.stop_at is not None and self.stop_at in rows:
+                self.stop()
+            self.rows += rows.tolist()
+            arrays = {"square": rows**2, "pair": np.stack([rows, -rows], axis=1)}
+            yield arrays, {int(row): "it failed" for row in rows if row in self.failing}
 
 
 @pytest.fixture
@@ -35,7 +48,7 @@ def fill(tmp_path):
     """Function that opens the cache anew and fills it: (cache, rows that were computed)."""
 
     def fill(worker=None, num_rows=10, layout=LAYOUT):
-        worker = worker or Worker()
+        worker = worker or Worker(num_rows)
         cache = ArrayCache(tmp_path / "cache", num_rows, layout)
         cache.fill(worker, "rows")
         return cache, worker.rows
@@ -64,6 +77,11 @@ def test_fill_new_cache_computes_every_row_once(fill):
     assert cache.failed == {}
 
 
+def test_fill_work_that_ends_early_raises(fill):
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        fill(Worker(8))
+
+
 def test_fill_again_computes_nothing(fill):
     fill()
     cache, computed = fill()
@@ -76,6 +94,15 @@ def test_fill_after_an_exception_goes_on_where_it_stopped(fill):
         fill(Worker(stop_at=6))
     cache, computed = fill()
     # Chunks of four: 0-3 were done, 4-7 were not.
+    assert computed == [4, 5, 6, 7, 8, 9]
+    assert_whole(cache)
+
+
+def test_fill_after_a_kill_goes_on_where_it_stopped(fill):
+    if not (child := os.fork()):
+        fill(Worker(stop_at=6, stop=kill))
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    cache, computed = fill()
     assert computed == [4, 5, 6, 7, 8, 9]
     assert_whole(cache)
 
@@ -190,14 +217,11 @@ def test_progress_has_one_checksum_a_chunk(fill, tmp_path):
 def test_fill_two_at_once_compute_every_row_once(tmp_path):
     started, computed = threading.Barrier(2), []
 
-    def work(rows):
-        computed.extend(rows.tolist())
-        return Worker()(rows)
-
     def run(_):
-        cache = ArrayCache(tmp_path / "cache", 200, LAYOUT)
+        cache, worker = ArrayCache(tmp_path / "cache", 200, LAYOUT), Worker(200)
         started.wait(timeout=20)
-        cache.fill(work, "rows")
+        cache.fill(worker, "rows")
+        computed.extend(worker.rows)
         return cache
 
     with ThreadPoolExecutor(2) as pool:
@@ -209,5 +233,5 @@ def test_fill_two_at_once_compute_every_row_once(tmp_path):
 def test_fill_more_than_the_disk_holds_is_an_error_before_anything_is_written(tmp_path):
     cache = ArrayCache(tmp_path / "cache", 10**15, {"x": ((1000,), "float32")})
     with pytest.raises(OSError, match=r"needs \d+\.\d GB, and .* free in .*--cache"):
-        cache.fill(lambda rows: ({}, {}), "rows")
+        cache.fill(Worker(10**15), "rows")
     assert not list((tmp_path / "cache").glob("*.npy"))

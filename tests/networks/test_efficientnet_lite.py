@@ -371,8 +371,9 @@ def test_pooling_stages_adds_mean_and_maximum_of_each_stage_from_the_second():
     np.testing.assert_allclose(pooled[:, start : start + 80], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_pooling_stages_has_the_weights_and_outputs_of_last():
+def test_pooling_stages_has_the_name_weights_and_outputs_of_last():
     last, stages = (efficientnet_lite0((64, 64, 3), pooling=each) for each in ("last", "stages"))
+    assert last.name == stages.name == "efficientnet_lite0"
     stages.set_weights(last.get_weights())
     pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
     expected, found = last(pixels), stages(pixels)

@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 _CHUNK = 512
 
 Arrays = dict[str, np.ndarray]
-Compute = Callable[[np.ndarray], tuple[Arrays, dict[int, str]]]
+Compute = Callable[[int, int], Iterator[tuple[Arrays, dict[int, str]]]]
 
 
 def cache_key(*parts: str | bytes) -> str:
@@ -65,8 +65,9 @@ class ArrayCache:
         Where two processes fill the same cache, the second waits and then finds the rows there.
 
         Args:
-            compute: takes row numbers (k,), returns arrays of k rows and, by row number, the
-                reasons of those that failed (their rows may hold anything).
+            compute: takes the first missing row and the rows of a chunk; yields chunk by chunk to
+                the end the arrays of its rows and, by row number, the reasons of those that failed
+                (their rows may hold anything).
             description: shown beside the progress bar.
             unit: what a row is, in the plural.
         """
@@ -78,10 +79,9 @@ class ArrayCache:
         done = min(len(self._crcs) * _CHUNK, self.num_rows)
         started, missing = time.monotonic(), self.num_rows - done
         with tqdm(total=self.num_rows, initial=done, desc=description, unit=f" {unit}") as bar:
-            for start in range(done, self.num_rows, _CHUNK):
+            chunks = range(done, self.num_rows, _CHUNK)
+            for start, (arrays, failed) in zip(chunks, compute(done, _CHUNK), strict=True):
                 end = min(start + _CHUNK, self.num_rows)
-                rows = np.arange(start, end)
-                arrays, failed = compute(rows)
                 crc = 0
                 for name in self.layout:
                     part = np.ascontiguousarray(arrays[name], dtype=self._arrays[name].dtype)
@@ -91,7 +91,7 @@ class ArrayCache:
                 self.failed.update(failed)
                 self._crcs.append(crc)
                 self._write_progress()
-                bar.update(len(rows))
+                bar.update(end - start)
         if missing:
             seconds = max(time.monotonic() - started, 1e-6)
             rate = f"{missing / seconds:,.0f} {unit} a second"

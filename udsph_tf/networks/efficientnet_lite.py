@@ -132,9 +132,9 @@ def efficientnet_lite0(
     else:
         parts = [layers.GlobalAveragePooling2D(name="head_mean")(x)]
         del stages["block1"]  # edges, which every later stage has too
-        for name, x in stages.items():
-            parts.append(layers.GlobalAveragePooling2D(name=f"{name}_mean")(x))
-            parts.append(layers.GlobalMaxPooling2D(name=f"{name}_max")(x))
+        for stage, x in stages.items():
+            parts.append(layers.GlobalAveragePooling2D(name=f"{stage}_mean")(x))
+            parts.append(layers.GlobalMaxPooling2D(name=f"{stage}_max")(x))
         pooled = layers.Concatenate(name="pooled")(parts)
 
     # --- Functional model ---

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from udsph_tf.data.array_cache import ArrayCache, cache_key
-from udsph_tf.data.decoding import DecodeAhead
+from udsph_tf.data.decoding import decode_pictures
 from udsph_tf.data.images import source_fingerprint
 from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.litert import LiteRTModel, convert_model
@@ -90,13 +90,12 @@ def prepare_images(
         _FORMAT, fingerprint, str(size), *(source_fingerprint(each) for each in pairs.images)
     )
     store = ArrayCache(Path(cache) / f"images-{key}", len(pairs), layout)
-    with DecodeAhead(pairs.images, size) as decode:
 
-        def compute(rows):
-            pixels, failed = decode(rows)
-            return ({"pixels": pixels} if body is None else run(pixels)), failed
+    def compute(start, chunk):
+        for pixels, failed in decode_pictures(pairs.images, size, chunk, start):
+            yield ({"pixels": pixels} if body is None else run(pixels)), failed
 
-        store.fill(compute, "pictures", unit="images")
+    store.fill(compute, "pictures", unit="images")
     problems = [
         Problem(str(pairs.ids[row]), str(pairs.images[row]), why)
         for row, why in sorted(store.failed.items())
@@ -119,7 +118,12 @@ def prepare_texts(token_ids: np.ndarray, body: keras.Model | None, cache: str | 
     key = cache_key(_FORMAT, _fingerprint(body), cache_key(token_ids.tobytes()))
     store = ArrayCache(Path(cache) / f"texts-{key}", len(token_ids), layout)
     run = _runner(body)
-    store.fill(lambda part: (run(token_ids[part]), {}), "texts")
+
+    def compute(start, chunk):
+        for begin in range(start, len(token_ids), chunk):
+            yield run(token_ids[begin : begin + chunk]), {}
+
+    store.fill(compute, "texts")
     return Inputs({name: store.array(name) for name in layout}, rows)
 
 
