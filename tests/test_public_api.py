@@ -149,6 +149,7 @@ PUBLIC = {
         "TextEncoder",
         "index_pairs",
     ],
+    "udsph_tf.serving.tf_serving": ["ClientSettings", "ServedModel", "ServingError"],
     "udsph_tf.serving.web": [
         "Limits",
         "RequestError",
