@@ -13,6 +13,8 @@ from udsph_tf.search.hit import Item
 from udsph_tf.serving.web import Limits, SearchEngine, create_app
 
 HOSTILE_TEXT = '<img src=x onerror="document.title=`owned`"><script>document.title="owned"</script>'
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
 LIMITS = Limits(upload_bytes=200_000, pixels=1_000_000, text_length=100, k=100, body_seconds=1.5)
 
 
@@ -86,3 +88,23 @@ def picture(tiny_pairs):
     """The bytes of the first drawn picture, a red circle."""
     with open(tiny_pairs.images[0], "rb") as file:
         return file.read()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, for which no other machine than this one exists."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("Chromium and its driver are missing: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    # Whatever is not this machine cannot be reached: the pages must work offline.
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_window_size(1200, 900)
+    yield driver
+    driver.quit()

@@ -1,33 +1,6 @@
 """The search page in headless Chromium, as a person would use it."""
 
-import shutil
-
 import pytest
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="Chromium and its driver are missing: apt-get install chromium chromium-driver",
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    # Whatever is not this machine cannot be reached: the page must work offline.
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_window_size(1200, 900)
-    yield driver
-    driver.quit()
 
 
 class Page:
@@ -36,6 +9,7 @@ class Page:
     def __init__(self, driver, url):
         self.driver = driver
         driver.get("about:blank")
+        driver.get_log("browser")  # what other pages left there
         driver.get(url)
         self.wait(lambda: self.text("about"))
 
