@@ -6,6 +6,7 @@ import http.server
 import importlib.util
 import io
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image, ImageCms
 
 from udsph_tf.codes import hamming_distance, unpack
 from udsph_tf.data.images import load_pixels
-from udsph_tf.search import open_index
+from udsph_tf.search import delete_items, open_index
 from udsph_tf.serving import ImageEncoder
 
 SOURCE = Path(__file__).parents[3] / "serving" / "web_ondevice"
@@ -33,6 +34,13 @@ def build():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.build
+
+
+@pytest.fixture
+def copied(served_index, tmp_path):
+    """Folder with a copy of the index that may be changed."""
+    shutil.copytree(served_index, tmp_path / "index")
+    return tmp_path
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -367,6 +375,30 @@ def test_page_without_its_files_says_so(browser, site):
     finally:
         browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
         browser.get_log("browser")
+
+
+@needs_packages
+def test_build_leaves_out_deleted_items_and_all_after_the_first_few(build, tiny_export, copied):
+    index, site = copied / "index", copied / "site"
+    delete_items(index, ["001"])
+    assert build(tiny_export, index, site, variant="dynamic", most=5) == 5
+    items = json.loads((site / "data" / "items.json").read_text(encoding="utf-8"))
+    assert [each[0] for each in items] == ["000", "002", "003", "004", "005"]
+    assert all((site / "data" / "pictures" / f"{place}.jpg").is_file() for place in range(5))
+    codes = open_index(index).codes_of("text").codes([0, 2, 3, 4, 5])
+    assert (site / "data" / "text.codes").read_bytes() == codes.tobytes()
+    with pytest.raises(FileExistsError):
+        build(tiny_export, index, site, variant="dynamic")
+
+
+def test_build_without_packages_says_how_to_install_them(
+    build, tiny_export, served_index, tmp_path, monkeypatch
+):
+    bare = shutil.copytree(SOURCE / "page", tmp_path / "bare" / "page").parent
+    monkeypatch.setitem(build.__globals__, "HERE", bare)
+    with pytest.raises(FileNotFoundError, match="npm ci --prefix"):
+        build(tiny_export, served_index, tmp_path / "site", variant="float32")
+    assert not (tmp_path / "site").exists()
 
 
 @needs_packages
