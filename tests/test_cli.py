@@ -138,6 +138,33 @@ WRONG_USE = {
         ["index", "--artefacts", "{export}", "--run", "{moved}", "--out", "{new}"],
         "The split was made of other data (of `manifest`",
     ),
+    "index of codes and a data set": (
+        ["index", "--codes", "{new}", "--dataset", "manifest", "--out", "{new}"],
+        "--codes are encoded already: nothing else goes with them",
+    ),
+    "index of no codes": (
+        ["index", "--codes", "{collection}", "--out", "{new}"],
+        "holds no finished encoding: ",
+    ),
+    "index without encoders": (
+        ["index", "--dataset", "manifest", "--out", "{new}"],
+        "Give --artefacts, an export folder; or --codes",
+    ),
+    "encode of nothing": (
+        ["encode", "--artefacts", "{export}", "--out", "{new}"],
+        "Give either --run (its database items) or --dataset (all its items)",
+    ),
+    "encode with an option of no runner": (
+        [
+            *("encode", "--artefacts", "{export}", "--run", "{run}", "--out", "{new}"),
+            *("--runner-option", "parallelism=2"),
+        ],
+        "--runner-option goes with --runner",
+    ),
+    "encode into a folder of pictures": (
+        ["encode", "--artefacts", "{export}", "--run", "{run}", "--out", "{collection}"],
+        "is no folder of codes: it holds ",
+    ),
     "attention of nothing": (
         ["attend", "--run", "{joint}", "--out", "{new}.png"],
         "Give either --item ID, or --image FILE and --text WORDS",

@@ -145,8 +145,11 @@ PUBLIC = {
         "write_index",
     ],
     "udsph_tf.serving": [
+        "CodeFiles",
         "ImageEncoder",
         "TextEncoder",
+        "encode_pairs",
+        "index_codes",
         "index_pairs",
     ],
     "udsph_tf.serving.tf_serving": ["ClientSettings", "ServedModel", "ServingError"],

@@ -1,7 +1,18 @@
 """What the `udsph` commands do: a module each, its flags beside the calls of the library."""
 
-from udsph_tf.commands import attend, datasets, evaluate, export, fit, index, prune, search, serve
+from udsph_tf.commands import (
+    attend,
+    datasets,
+    encode,
+    evaluate,
+    export,
+    fit,
+    index,
+    prune,
+    search,
+    serve,
+)
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = (fit, evaluate, attend, export, index, prune, search, serve, datasets)
+COMMANDS = (fit, evaluate, attend, export, encode, index, prune, search, serve, datasets)

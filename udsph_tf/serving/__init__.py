@@ -1,6 +1,15 @@
 """Using exported encoders; no training code is imported from here."""
 
+from udsph_tf.serving.code_files import CodeFiles
 from udsph_tf.serving.encoders import ImageEncoder, TextEncoder
-from udsph_tf.serving.indexing import index_pairs
+from udsph_tf.serving.encoding import encode_pairs
+from udsph_tf.serving.indexing import index_codes, index_pairs
 
-__all__ = ["ImageEncoder", "TextEncoder", "index_pairs"]
+__all__ = [
+    "CodeFiles",
+    "ImageEncoder",
+    "TextEncoder",
+    "encode_pairs",
+    "index_codes",
+    "index_pairs",
+]
