@@ -92,7 +92,7 @@ def test_index_pairs_with_overwrite_replaces_an_index_and_nothing_else(
     with pytest.raises(FileExistsError, match="is not an index"):
         index_pairs(two, tiny_export, tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "precious"
-    assert {path.name for path in tmp_path.iterdir()} == {"index", "mine"}
+    assert {path.name for path in tmp_path.iterdir()} == {"index", ".index.lock", "mine"}
 
 
 def test_index_of_another_model_is_refused_to_an_encoder(tiny_index):

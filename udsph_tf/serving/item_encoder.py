@@ -8,14 +8,14 @@ import numpy as np
 
 from udsph_tf.artefacts import read_manifest
 from udsph_tf.codes import fuse, pack
-from udsph_tf.data.decoding import DecodeAhead
+from udsph_tf.data.decoding import decode_pictures
 from udsph_tf.data.pairs import Pairs, Problem, holds_vectors
 from udsph_tf.search import Item
 from udsph_tf.serving.encoders import ImageEncoder, TextEncoder
 
 __all__ = ["EncodedItems", "ItemEncoder", "items_of"]
 
-_CHUNK = 256
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,15 @@ class ItemEncoder:
         kept: list[int] = []
         failed: dict[int, str] = {}
         outputs = []
-        with DecodeAhead(sources, self._images.size) as decode:
-            for start in range(0, len(items), _CHUNK):
-                rows = np.arange(start, min(start + _CHUNK, len(items)))
-                pixels, reasons = decode(rows)
-                good = [row for row in rows.tolist() if row not in reasons]
-                failed |= reasons
-                if good:
-                    kept += good
-                    outputs.append(self._images.run_pixels(pixels[np.array(good) - start]))
-                progress(len(rows))
+        start = 0
+        for pixels, reasons in decode_pictures(sources, self._images.size, _BATCH):
+            good = [row for row in range(start, start + len(pixels)) if row not in reasons]
+            failed |= reasons
+            if good:
+                kept += good
+                outputs.append(self._images.run_pixels(pixels[np.array(good) - start]))
+            start += len(pixels)
+            progress(len(pixels))
         image = {
             name: np.concatenate([empty, *(each[name] for each in outputs)])
             for name, empty in self._images.run([]).items()
