@@ -12,6 +12,7 @@ from udsph_tf.networks import (
     text_hasher,
     wordpiece,
 )
+from udsph_tf.networks.encoder import hash_head, head_reader
 from udsph_tf.networks.layers import PackBits
 
 RNG = np.random.default_rng(0)
@@ -33,6 +34,7 @@ def test_image_hasher_outputs_have_their_names_and_shapes(sizes):
     assert shapes(model.input) == {"feature_map": (None, 2, 3, 7), "pooled": (None, 9)}
     assert shapes(model.output) == {
         "features": (None, 8),
+        "hash_input": (None, 13),
         "hash_logits": (None, 16),
         "hash": (None, 16),
         "label_logits": (None, 5),
@@ -62,6 +64,7 @@ def test_text_hasher_outputs_have_their_names_and_shapes(sizes):
     }
     assert shapes(model.output) == {
         "features": (None, 8),
+        "hash_input": (None, 13),
         "hash_logits": (None, 16),
         "hash": (None, 16),
         "label_logits": (None, 5),
@@ -87,6 +90,7 @@ def test_label_net_outputs_have_their_names_and_shapes():
     assert tuple(model.input.shape) == (None, 5)
     assert shapes(model.output) == {
         "features": (None, 8),
+        "hash_input": (None, 13),
         "hash_logits": (None, 16),
         "hash": (None, 16),
         "label_logits": (None, 5),
@@ -96,6 +100,14 @@ def test_label_net_outputs_have_their_names_and_shapes():
 def test_hash_is_the_hyperbolic_tangent_of_its_logits(whole_image_hasher):
     outputs = whole_image_hasher(PIXELS, training=False)
     np.testing.assert_allclose(outputs["hash"], np.tanh(outputs["hash_logits"]), atol=1e-6)
+
+
+def test_hash_head_makes_of_what_it_reads_the_hash_of_the_whole(whole_image_hasher):
+    read = head_reader(whole_image_hasher, "head_reader")(PIXELS, training=False)
+    outputs = whole_image_hasher(PIXELS, training=False)
+    np.testing.assert_allclose(read, outputs["hash_input"], atol=1e-6)
+    hashed = hash_head(whole_image_hasher)(read)["hash"]
+    np.testing.assert_allclose(hashed, outputs["hash"], atol=1e-6)
 
 
 def test_discriminator_gives_one_logit():

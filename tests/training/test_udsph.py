@@ -15,10 +15,22 @@ from udsph_tf.training.udsph import GROUPS, STAGES
 
 def train(model, stage, batch, optimizers=None, eager=True, batch_size=24, **options):
     """Logs of a few steps of a stage; eager, since tracing takes longer than the steps."""
-    inputs, labels = batch
+    inputs, labels = for_stage(model, stage, batch)
     data = (labels, None) if stage == "label" else (inputs, labels)
     model.compile(optimizers, stage=stage, run_eagerly=eager)
     return model.fit(*data, batch_size=batch_size, shuffle=False, verbose=0, **options).history
+
+
+def for_stage(model, stage, batch):
+    """A batch as the stage takes it: the hash heads read what the networks below them write."""
+    inputs, labels = batch
+    if stage != "refine":
+        return inputs, labels
+    hashers = {"image": model.image_hasher, "text": model.text_hasher}
+    return {
+        modality: np.array(hasher(inputs[modality], training=False)["hash_input"])
+        for modality, hasher in hashers.items()
+    }, labels
 
 
 def values(model, group):
@@ -259,8 +271,8 @@ def test_fit_with_validation_data_logs_it_beside_the_training_terms(make_model, 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_train_on_batch_and_test_on_batch_take_what_fit_takes(stage, make_model, batch):
-    data = (batch[1],) if stage == "label" else batch
     model = make_model()
+    data = (batch[1],) if stage == "label" else for_stage(model, stage, batch)
     model.compile(stage=stage, run_eagerly=True)
     before = model.test_on_batch(*data, return_dict=True)
     for _ in range(3):

@@ -28,10 +28,11 @@ def pooled_trunk(pooled, *, hidden_dim: int, feature_dim: int, dropout: float):
 
 
 def hash_and_label_heads(features, *, num_bits: int, num_labels: int) -> dict:
-    """`hash_logits`, `hash` = tanh(hash_logits) and `label_logits` of features.
+    """`hash_input`, `hash_logits`, `hash` = tanh(hash_logits) and `label_logits` of features.
 
-    The hash head reads tanh(features) and, beside it, sigmoid(label_logits): what labels an item
-    may have is linear there, so that a code can lie between the codes of the labels in doubt.
+    The hash head reads `hash_input`: tanh(features) and, beside it, sigmoid(label_logits). What
+    labels an item may have is linear there, so that a code can lie between the codes of the labels
+    in doubt.
     """
     x = layers.Activation("tanh", name="features_tanh")(features)
     label_logits = layers.Dense(num_labels, name="label_logits")(x)
@@ -40,6 +41,7 @@ def hash_and_label_heads(features, *, num_bits: int, num_labels: int) -> dict:
     hash_logits = layers.Dense(num_bits, name="hash_logits")(both)
     return {
         "features": features,
+        "hash_input": both,
         "hash_logits": hash_logits,
         "hash": layers.Activation("tanh", name="hash")(hash_logits),
         "label_logits": label_logits,

@@ -24,10 +24,11 @@ from udsph_tf.training.callbacks import (
     load_state,
     save_state,
 )
+from udsph_tf.training.coding import head_inputs
 from udsph_tf.training.finetuning import start_finetuning
 from udsph_tf.training.logs import TensorBoardLog
 from udsph_tf.training.material import Material, prepare
-from udsph_tf.training.refining import start_refining
+from udsph_tf.training.refining import PASSES, start_refining
 from udsph_tf.training.run_folder import RunFolder
 
 __all__ = ["fit"]
@@ -125,16 +126,23 @@ def _train(
         over = state.epoch >= end or state.is_exhausted(patience, since)
         if over or stages.index(reached) > stages.index(stage):
             continue
+        image, text, passes = material.image.take(rows), material.text.take(rows), 1
+        if stage == "refine":
+            image, text = (
+                head_inputs(model.image_hasher, image),
+                head_inputs(model.text_hasher, text),
+            )
+            passes = PASSES
         model.fit(
             pair_batches(
-                material.image.take(rows),
-                material.text.take(rows),
+                image,
+                text,
                 labels,
                 batch_size=batch_size,
                 seed=training.seed,
-                first_epoch=state.epoch,
+                first_epoch=state.epoch * passes,
             ),
-            steps_per_epoch=steps,
+            steps_per_epoch=steps * passes,
             initial_epoch=state.epoch,
             epochs=end,
             shuffle=False,  # the batches are shuffled already

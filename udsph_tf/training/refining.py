@@ -10,7 +10,10 @@ from udsph_tf.training.callbacks import State
 from udsph_tf.training.run_folder import RunFolder
 from udsph_tf.training.udsph import UDSPH
 
-__all__ = ["start_refining"]
+__all__ = ["PASSES", "start_refining"]
+
+PASSES = 4
+"""Passes over the training items in an epoch of this stage: one takes less time than validation."""
 
 
 def start_refining(config: Config, run: RunFolder, model: UDSPH, state: State, steps: int) -> dict:
@@ -23,7 +26,7 @@ def start_refining(config: Config, run: RunFolder, model: UDSPH, state: State, s
         run: its folder.
         model: the one that this epoch is of, compiled for its stage.
         state: how far the run has come.
-        steps: of an epoch.
+        steps: of a pass over the training items.
 
     Returns:
         The stage's optimizers.
@@ -34,7 +37,7 @@ def start_refining(config: Config, run: RunFolder, model: UDSPH, state: State, s
     training = {"learning_rate": config.training.refine_learning_rate, "warmup_epochs": 0}
     optimizers = build_optimizers(
         override(config, {"training": training}),
-        hasher_steps=steps * config.training.refine_epochs,
+        hasher_steps=steps * PASSES * config.training.refine_epochs,
         label_steps=1,
     )
     model.compile(optimizers, stage="refine", precision=config.training.precision)

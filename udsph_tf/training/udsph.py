@@ -11,6 +11,7 @@ from udsph_tf.config import Config, LossConfig, override
 from udsph_tf.config_sections import PRECISIONS
 from udsph_tf.losses import adversarial
 from udsph_tf.networks.cross_modal_attention import CrossModalAttention
+from udsph_tf.networks.encoder import hash_head
 from udsph_tf.training.adversary import (
     build_discriminator,
     discriminator_loss,
@@ -46,7 +47,8 @@ class UDSPH(keras.Model):
     * `"separate"`: the two hashers, without adversary and attention.
     * `"joint"`: the two hashers with every term, and their discriminators.
     * `"finetune"`: the same; hashers that learn together with a part of their bodies.
-    * `"refine"`: the two hash heads alone, without dropout, by the terms of `refining_weights`.
+    * `"refine"`: the two hash heads alone, by the terms of `refining_weights`; inputs are what the
+      heads read, `hash_input`, which this stage does not change (`networks.encoder.head_reader`).
 
     In all but the first a batch is `({"image": inputs, "text": inputs}, labels)` and the label net
     is fixed. Each group of variables (`GROUPS`) has an optimizer of its own. Built, with its
@@ -258,8 +260,10 @@ class UDSPH(keras.Model):
             return self._track(self._label_terms(first(data), training=False))
         inputs, labels = pair(data)
         labels = gather(ops.cast(labels, "float32"))
-        image = gather(self.image_hasher(only(inputs["image"]), training=False))
-        text = gather(self.text_hasher(only(inputs["text"]), training=False))
+        image, text = (
+            gather(self._network(modality)(only(inputs[modality]), training=False))
+            for modality in _HASHERS
+        )
         terms = self.compute_terms(image, text, labels)
         return self._track({"loss": self._total(terms), **terms})
 
@@ -300,11 +304,15 @@ class UDSPH(keras.Model):
 
     def _train_outputs(self, modality, inputs):
         """A hasher's outputs for the items of all replicas, in float32."""
-        hasher = getattr(self, f"{modality}_hasher")
         with self._in_half:
-            outputs = hasher(only(inputs[modality]), training=self.stage != "refine")
+            outputs = self._network(modality)(only(inputs[modality]), training=True)
         optimizer = getattr(self, f"{modality}_optimizer")
         return gather(scale_gradient(widen(outputs), optimizer))
+
+    def _network(self, modality):
+        """What a batch of this stage goes through."""
+        hasher = getattr(self, f"{modality}_hasher")
+        return hash_head(hasher) if self.stage == "refine" else hasher
 
     def _label_step(self, data):
         variables = self.group_variables("label")
