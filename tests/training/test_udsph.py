@@ -320,7 +320,8 @@ def test_train_step_on_an_odd_batch_is_finite_and_so_are_its_gradients(
     model = make_model(loss, kind=Recording)
     model.compile()
     for model.stage in STAGES:
-        data = labels if model.stage == "label" else (inputs, labels)
+        taken = for_stage(model, model.stage, (inputs, labels))
+        data = labels if model.stage == "label" else taken
         logs, gradients = model.step(loss, None, data)
         assert all(np.isfinite(each) for each in logs.values()), (model.stage, logs)
         for group, each in gradients.items():
@@ -340,7 +341,8 @@ def test_train_step_with_a_single_anchor_is_finite_and_so_are_its_gradients(
     labels = np.repeat(labels[:1], 24, axis=0)
     model.compile()
     for model.stage in STAGES:
-        data = labels if model.stage == "label" else (inputs, labels)
+        taken = for_stage(model, model.stage, (inputs, labels))
+        data = labels if model.stage == "label" else taken
         logs, gradients = model.step(loss, None, data)
         assert all(np.isfinite(each) for each in logs.values()), (model.stage, logs)
         for each in gradients.values():
