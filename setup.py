@@ -46,6 +46,7 @@ setup(
     install_requires=[
         "absl-py>=2.3,<3",
         "ai-edge-litert>=2.3,<2.4",
+        "ai-edge-quantizer>=0.10,<0.11",
         "faiss-cpu>=1.15,<1.16",
         "keras>=3.15,<3.16",
         "keras-hub>=0.32,<0.33",
@@ -53,6 +54,7 @@ setup(
         "numpy>=2.1,<3",
         "pillow>=11",
         "tensorflow>=2.21,<2.22",
+        "tensorflow-serving-api>=2.21,<2.22",
         "tensorflow-text>=2.21.1,<2.22",
         "tqdm>=4.66",
     ],

@@ -9,6 +9,7 @@ import numpy as np
 from absl import app, flags
 
 from udsph_tf.codes import hamming_distance
+from udsph_tf.export.tflite import IMAGE_VARIANTS, TEXT_VARIANTS
 from udsph_tf.serving import ImageEncoder, TextEncoder
 
 _ARTEFACTS = flags.DEFINE_string(
@@ -16,12 +17,15 @@ _ARTEFACTS = flags.DEFINE_string(
 )
 _IMAGE = flags.DEFINE_string("image", None, "a picture", required=True)
 _TEXT = flags.DEFINE_string("text", None, "words", required=True)
-_VARIANT = flags.DEFINE_enum("variant", "float32", ["float32", "dynamic"], "which files")
+_VARIANT = flags.DEFINE_enum("variant", "float32", IMAGE_VARIANTS, "which file hashes the picture")
+_TEXT_VARIANT = flags.DEFINE_enum(
+    "text_variant", "float32", TEXT_VARIANTS, "which file hashes the words"
+)
 
 
 def main(_):
     image = ImageEncoder(_ARTEFACTS.value, _VARIANT.value)
-    text = TextEncoder(_ARTEFACTS.value, _VARIANT.value)
+    text = TextEncoder(_ARTEFACTS.value, _TEXT_VARIANT.value)
     image_code = image.encode([Path(_IMAGE.value).read_bytes()])
     text_code = text.encode([_TEXT.value])
     print("image", np.array2string(image_code[0], formatter={"int": "{:08b}".format}))

@@ -1,13 +1,15 @@
 """Write the TFLite files of a run, and nothing else.
 
 python export/tflite_files.py --run runs/fashion --out artefacts/fashion-tflite
+
+The int8 file needs training pictures to calibrate on: `udsph export` writes it.
 """
 
 from pathlib import Path
 
 from absl import app, flags
 
-from udsph_tf.export.tflite import image_tflite, text_tflite
+from udsph_tf.export.tflite import TEXT_VARIANTS, image_tflite, text_tflite
 from udsph_tf.files import new_folder
 from udsph_tf.networks import code_writer
 from udsph_tf.training import RunFolder
@@ -22,13 +24,22 @@ def main(_):
     run.require_finished()
     image = code_writer(run.load("image_encoder"), "image_codes")
     text = code_writer(run.load("text_encoder"), "text_codes")
-    tokenizer = text_tokenizer(run.config(), run.vocabulary)
+    config = run.config()
+    tokenizer = text_tokenizer(config, run.vocabulary)
+    shared = {
+        "num_bits": config.network.num_bits,
+        "bit_order": "big",
+        "size": config.image.size,
+    }
     with new_folder(_OUT.value) as folder:
-        for variant, small in (("float32", False), ("dynamic", True)):
-            content = image_tflite(image, dynamic_range=small)
-            (folder / f"image.{variant}.tflite").write_bytes(content)
-            content = text_tflite(text, tokenizer, dynamic_range=small)
-            (folder / f"text.{variant}.tflite").write_bytes(content)
+        for weights in ("float32", "float16", "dynamic"):
+            facts = {**shared, "modality": "image", "variant": weights}
+            content = image_tflite(image, facts, weights=weights)
+            (folder / f"image.{weights}.tflite").write_bytes(content)
+        for weights in TEXT_VARIANTS:
+            facts = {**shared, "modality": "text", "variant": weights}
+            content = text_tflite(text, tokenizer, facts, weights=weights)
+            (folder / f"text.{weights}.tflite").write_bytes(content)
     for path in sorted(Path(_OUT.value).iterdir()):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 

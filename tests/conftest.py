@@ -121,7 +121,8 @@ def tiny_export(tiny_run, tiny_pairs, tmp_path_factory):
     from udsph_tf.export import export
 
     folder = tmp_path_factory.mktemp("exports") / "drawn"
-    export(tiny_run, folder, tiny_pairs.take(tiny_pairs.indices("query")))
+    held_back, train = (tiny_pairs.take(tiny_pairs.indices(role)) for role in ("query", "train"))
+    export(tiny_run, folder, held_back, train, calibration_items=8, golden_items=3)
     return folder
 
 

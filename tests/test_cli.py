@@ -263,6 +263,7 @@ WRONG_USE = {
         ["index", "--artefacts", "{export}", "--out", "{new}", "--dataset", "manifset"],
         "Unknown data set `manifset`. Did you mean `manifest`?",
     ),
+    "verify of no export": (["verify", "{new}"], "holds no export; `udsph export --out` makes one"),
     "index of an unfinished run": (
         ["index", "--artefacts", "{export}", "--run", "{unfinished}", "--out", "{new}"],
         "has not ended. Go on with it",
@@ -583,6 +584,7 @@ def run_chain(paths, folder):
     steps = {
         "evaluate": ["evaluate", "--run", run, *cache, "--json"],
         "export": ["export", "--run", run, "--out", export, "--items", "3", "--json"],
+        "verify": ["verify", export, "--json"],
         "index": ["index", "--artefacts", export, "--run", run, "--out", index, "--json"],
         "attend": [*attend, "--item", "000", "001", "--out", str(folder / "maps" / "items.png")],
         "attend --json": [
@@ -674,6 +676,13 @@ def test_export_prints_its_verification(chain):
     # Of what libraries say while they convert, nothing reaches the user.
     noise = ("Sharding callback", "fingerprint", "unsupported characters")
     assert not [word for word in noise if word in chain["export"][2]]
+
+
+def test_verify_prints_the_checks_that_it_made(chain):
+    said = checked_json(chain["verify"])
+    assert said["artefacts"] == str(chain["folder"] / "export")
+    assert said["checks"] == ["files", "signatures", "operations", "golden"]
+    assert said["wrong"] == []
 
 
 def test_index_prints_how_many_items_it_holds(chain):

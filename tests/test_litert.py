@@ -42,8 +42,8 @@ def test_convert_model_keeps_the_weights(model, content, rows):
     np.testing.assert_allclose(outputs["sum"], model(rows)["sum"], atol=1e-5)
 
 
-def test_convert_model_dynamic_range_is_a_quarter_of_the_size_and_close(model, content, rows):
-    small = convert_model(model, dynamic_range=True)
+def test_convert_model_dynamic_is_a_quarter_of_the_size_and_close(model, content, rows):
+    small = convert_model(model, weights="dynamic")
     assert len(small) < 0.4 * len(content)
     expected = model(rows)["sum"].numpy()
     assert np.abs(LiteRTModel(small).run(rows)["sum"] - expected).max() < 0.05 * np.ptp(expected)
@@ -59,7 +59,7 @@ def test_convert_of_an_op_beyond_the_built_in_set_fails_at_conversion():
         return {"roots": tf.raw_ops.Betainc(a=rows, b=rows, x=rows)}
 
     with pytest.raises(Exception, match="Betainc") as raised:
-        convert(histogram, tf.TensorSpec([None, 4], tf.float32, name="rows"), [])
+        convert(histogram, tf.TensorSpec([None, 4], tf.float32, name="rows"))
     assert "ConverterError" in type(raised.value).__name__
 
 

@@ -4,12 +4,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from udsph_tf.files import sha256, write_text
+from udsph_tf.files import sha256, write_bytes
 
-__all__ = ["MANIFEST", "ExportError", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "ExportError", "changed_files", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
+_OWN = "manifest_sha256"
 
 
 class ExportError(RuntimeError):
@@ -30,13 +31,46 @@ def write_manifest(folder: str | Path, content: dict) -> None:
     }
     encoders = {name: files[name] for name in ("image.float32.tflite", "text.float32.tflite")}
     checksum = hashlib.sha256(json.dumps(encoders, sort_keys=True).encode()).hexdigest()
-    write_text(
-        folder / MANIFEST,
-        json.dumps(
-            {"format": _FORMAT, "model_checksum": checksum, **content, "files": files}, indent=1
-        )
-        + "\n",
-    )
+    manifest = {"format": _FORMAT, "model_checksum": checksum, **content, "files": files}
+    manifest[_OWN] = hashlib.sha256(_as_text(manifest)).hexdigest()
+    write_bytes(folder / MANIFEST, _as_text(manifest))
+
+
+def changed_files(folder: str | Path) -> list[str]:
+    """Compare every byte of an export folder with what was written.
+
+    This finds damage. Somebody who changes a file on purpose can write a new manifest as well.
+
+    Returns:
+        A line for each file that has been changed, is missing, or was not exported; none where all
+        is well.
+
+    Raises:
+        FileNotFoundError: there is no export in `folder`.
+        ValueError: the manifest is damaged or of another version.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    text = (folder / MANIFEST).read_bytes()
+    own = manifest.pop(_OWN, None)
+    whole = {**manifest, _OWN: hashlib.sha256(_as_text(manifest)).hexdigest()}
+    # The text too: a changed blank would not change what is in it.
+    if own != whole[_OWN] or text != _as_text(whole):
+        return [f"{folder / MANIFEST} has been changed. Copy the folder again, or export again"]
+    wrong, told = [], manifest["files"]
+    found = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if not path.is_dir() and path != folder / MANIFEST
+    }
+    for name in sorted(found | set(told)):
+        if name not in found:
+            wrong.append(f"{folder / name} is missing")
+        elif name not in told:
+            wrong.append(f"{folder / name} is no part of the export")
+        elif sha256(folder / name) != told[name]:
+            wrong.append(f"{folder / name} has been changed: its checksum is wrong")
+    return wrong
 
 
 def read_manifest(folder: str | Path, names: tuple[str, ...] = ()) -> dict:
@@ -71,3 +105,7 @@ def read_manifest(folder: str | Path, names: tuple[str, ...] = ()) -> dict:
         if sha256(target) != files[name]:
             raise ValueError(f"{target} has been changed: its checksum is wrong. Export again")
     return manifest
+
+
+def _as_text(manifest: dict) -> bytes:
+    return (json.dumps(manifest, indent=1) + "\n").encode()

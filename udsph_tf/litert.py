@@ -52,9 +52,8 @@ def write_saved_model(archive: keras.export.ExportArchive, folder: str | os.Path
 def convert(
     function: Callable,
     input_spec: tf.TensorSpec,
-    tracked: Sequence,
     *,
-    dynamic_range: bool = False,
+    weights: str = "float32",
     custom_ops: bool = False,
 ) -> bytes:
     """A function of one tensor as a TFLite file with the signature `serving_default`.
@@ -64,32 +63,38 @@ def convert(
     Args:
         function: from a tensor to a dict of tensors.
         input_spec: its shape, dtype and name.
-        tracked: the Keras models it calls. (A file converted from an untracked model silently
-            loses its weights.)
-        dynamic_range: store weights in 8 bits.
+        weights: how they are stored: `"float32"`, `"float16"` or `"dynamic"`: 8 bits, while what
+            passes between operations stays float.
         custom_ops: allow operations that the runtime registers, such as tensorflow-text's.
+
+    Raises:
+        ValueError: unknown `weights`.
     """
+    if weights not in ("float32", "float16", "dynamic"):
+        raise ValueError(
+            f"`weights` must be 'float32', 'float16' or 'dynamic'. Received: weights={weights!r}"
+        )
+    # The archive finds the variables that the function uses. Converted from a bare tf.Module,
+    # a file would lose its weights without an error.
     archive = keras.export.ExportArchive()
-    for model in tracked:
-        archive.track(model)
     archive.add_endpoint(name=SIGNATURE, fn=function, input_signature=[input_spec])
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(archive, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = custom_ops
-        if dynamic_range:
+        if weights != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if weights == "float16":
+            converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
 
 
-def convert_model(model: keras.Model, *, dynamic_range: bool = False) -> bytes:
+def convert_model(model: keras.Model, *, weights: str = "float32") -> bytes:
     """`convert` for a functional model with one input tensor and a dict of outputs."""
     (tensor,) = model.inputs
     spec = tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name)
-    return convert(
-        lambda inputs: model(inputs, training=False), spec, [model], dynamic_range=dynamic_range
-    )
+    return convert(lambda inputs: model(inputs, training=False), spec, weights=weights)
 
 
 class LiteRTModel:
@@ -123,6 +128,11 @@ class LiteRTModel:
             runner = each.get_signature_runner(SIGNATURE)
             self._runners.put(runner)
         (self._input,) = runner.get_input_details()
+        self.signature: dict[str, dict] = {
+            "inputs": _described(runner.get_input_details()),
+            "outputs": _described(runner.get_output_details()),
+        }
+        """Names of the inputs and outputs, each with its dtype and shape; -1 for any length."""
 
     def run(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs of all rows, in order; may be called from several threads.
@@ -147,3 +157,13 @@ class LiteRTModel:
 
         parts = list(self._pool.map(work, range(0, len(rows), self._batch_size)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _described(details: dict) -> dict:
+    return {
+        name: {
+            "dtype": "string" if each["dtype"] is np.bytes_ else np.dtype(each["dtype"]).name,
+            "shape": each["shape_signature"].tolist(),
+        }
+        for name, each in sorted(details.items())
+    }

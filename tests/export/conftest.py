@@ -1,11 +1,13 @@
 """The Keras encoders of the tiny run, as what every exported form is compared with."""
 
 import io
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+import tensorflow as tf
+from PIL import ExifTags, Image
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +92,8 @@ def strange_pictures():
         return file.getvalue()
 
     rgb = picture.convert("RGB")
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
     frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")]
     return {
         "grey JPEG": encoded(picture.convert("L"), "JPEG"),
@@ -100,9 +104,35 @@ def strange_pictures():
         "palette PNG": encoded(picture.convert("P"), "PNG"),
         "progressive JPEG": encoded(rgb, "JPEG", progressive=True),
         "1x1 PNG": encoded(rgb.crop((0, 0, 1, 1)), "PNG"),
-        "1x300 PNG": encoded(rgb.resize((1, 300)), "PNG"),
+        "1x10,000 PNG": encoded(rgb.resize((1, 10_000)), "PNG"),
+        "16-bit grey PNG": encoded(Image.fromarray(colours[..., 0].astype(np.uint16) * 257), "PNG"),
+        "16-bit colour PNG": tf.io.encode_png(colours[..., :3].astype(np.uint16) * 257).numpy(),
+        "CMYK JPEG": encoded(rgb.convert("CMYK"), "JPEG"),
+        "JPEG turned by EXIF": encoded(rgb, "JPEG", exif=turned),
         "GIF": encoded(rgb, "GIF"),
         "animated GIF": encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
         "BMP": encoded(rgb, "BMP"),
         "WebP": encoded(rgb, "WEBP", lossless=True),
+    }
+
+
+@pytest.fixture(scope="session")
+def refused_pictures():
+    """Encoded pictures that are refused by their header, by the reason."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+
+    def encoded(image, form, **options):
+        file = io.BytesIO()
+        image.save(file, form, **options)
+        return file.getvalue()
+
+    huge = bytearray(encoded(frames[0], "PNG"))
+    huge[16:24] = (100_000).to_bytes(4, "big") * 2
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    return {
+        "not an image in a known format": encoded(frames[0], "TIFF"),
+        "too many pixels": bytes(huge),
+        "a BMP with a palette": encoded(frames[0].quantize(4), "BMP"),
+        "an animated WebP": encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]),
+        "a WebP with an alpha channel": encoded(Image.new("RGBA", (8, 8), (9, 9, 9, 9)), "WEBP"),
     }

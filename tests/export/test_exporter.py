@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -8,9 +9,12 @@ import pytest
 from udsph_tf.artefacts import ExportError, read_manifest
 from udsph_tf.data.images import ImageError
 from udsph_tf.export import export, exporter
+from udsph_tf.export.verification import EXACT_FORMS, compare_codes
 from udsph_tf.training import RunFolder
 
-FORMS = {"saved_model", "float32.tflite", "dynamic.tflite"}
+TEXT_FORMS = {"saved_model", "saved_model_session", "float32.tflite", "dynamic.tflite"}
+FORMS = {"text": TEXT_FORMS, "image": TEXT_FORMS | {"float16.tflite", "int8.tflite"}}
+QUANTIZED = {"float16.tflite", "dynamic.tflite", "int8.tflite"}
 
 
 @pytest.fixture
@@ -60,30 +64,31 @@ def test_verification_compares_every_form_on_the_held_back_items(tiny_export, ti
     verification = json.loads((tiny_export / "verification.json").read_text())
     number = len(tiny_pairs.indices("query"))
     assert set(verification) == {"image", "text"}
-    for forms in verification.values():
-        assert set(forms) == FORMS
+    for modality, forms in verification.items():
+        assert set(forms) == FORMS[modality]
         for form, report in forms.items():
             assert (report["items"], report["bits"]) == (number, 16 * number)
             assert report["agreement"] == 1 - report["differing_bits"] / report["bits"]
-            if form != "dynamic.tflite":
+            if form not in QUANTIZED:
                 assert report["differing_bits_not_near_zero"] == 0
 
 
-def test_export_whose_reference_differs_fails_and_leaves_nothing(
-    tiny_run, held_back, tmp_path, monkeypatch
-):
-    # All parts are real; only the Keras model's answer is changed, in one bit of one item.
-    def perturbed(model, inputs):
-        logits = reference(model, inputs)
-        if model.name == "text_logits":
-            logits[1, 7] = -logits[1, 7] + np.copysign(1, -logits[1, 7])
-        return logits
-
-    reference = exporter.reference_codes
-    monkeypatch.setattr(exporter, "reference_codes", perturbed)
-    expected = "The text encoder's saved_model differs from the Keras model in 1 bits"
+def test_a_float32_form_with_a_bit_of_its_own_is_an_error():
+    logits = np.full((3, 16), 2.0)
+    packed = np.full((3, 2), 255, np.uint8)
+    forms = {form: compare_codes(logits, packed) for form in EXACT_FORMS}
+    exporter._require_equal({"image": forms, "text": forms})
+    packed[1, 0] = 0b11111110
+    changed = {**forms, "saved_model_session": compare_codes(logits, packed)}
+    expected = "The text encoder's saved_model_session differs from the Keras model in 1 bits"
     with pytest.raises(ExportError, match=expected):
-        export(tiny_run, tmp_path / "deep" / "out", held_back)
+        exporter._require_equal({"image": forms, "text": changed})
+
+
+def test_an_export_that_fails_names_the_picture_and_leaves_nothing(tiny_run, held_back, tmp_path):
+    gone = dataclasses.replace(held_back, images=[str(tmp_path / "gone.png")] * 2)
+    with pytest.raises(ImageError, match="gone.png: the file does not exist"):
+        export(tiny_run, tmp_path / "deep" / "out", gone)
     assert list((tmp_path / "deep").iterdir()) == []
 
 
@@ -95,6 +100,26 @@ def test_export_of_an_unfinished_run_says_how_to_finish_it(tiny_run, held_back, 
     with pytest.raises(FileNotFoundError, match="is not a run folder; `udsph fit --out` makes one"):
         export(RunFolder(tmp_path / "absent"), tmp_path / "out", held_back)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_export_of_a_changed_missing_or_foreign_encoder_says_so(tiny_run, held_back, tmp_path):
+    run = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+    path = run.model("image_encoder")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="image_encoder.keras is not what training wrote"):
+        export(run, tmp_path / "out", held_back)
+    # As of another version: the file is whole, and not what this version reads.
+    run.write_json("run", {**run.read_json("run"), "sha256": {}})
+    run.write_json("versions", {"udsph-tf": "0.0.1"})
+    with pytest.raises(ValueError, match=r"cannot be read by udsph-tf .* made by 0\.0\.1"):
+        export(run, tmp_path / "out", held_back)
+    path.unlink()
+    with pytest.raises(ValueError, match="image_encoder.keras is missing"):
+        export(run, tmp_path / "out", held_back)
+    (run.path / "run.json").write_text('{"best_epoch": ')
+    with pytest.raises(ValueError, match="run.json is damaged"):
+        export(run, tmp_path / "out", held_back)
+    assert [each.name for each in tmp_path.iterdir()] == ["run"]
 
 
 def test_export_to_an_existing_folder_is_refused_before_any_work(
@@ -130,8 +155,3 @@ def test_export_with_overwrite_never_replaces_a_file(tiny_run, held_back, tmp_pa
 def test_export_without_held_back_items_is_an_error(tiny_run, held_back, tmp_path):
     with pytest.raises(ValueError, match="`held_back` must hold at least one item"):
         export(tiny_run, tmp_path / "out", held_back.take([]))
-
-
-def test_a_picture_that_has_gone_is_named(tiny_pairs, tmp_path):
-    with pytest.raises(ImageError, match="gone.png: the file does not exist"):
-        exporter._picture(str(tmp_path / "gone.png"), 32)

@@ -4,6 +4,8 @@ from ai_edge_litert import interpreter, schema_py_generated
 from tensorflow_text import tflite_registrar
 
 from udsph_tf.codes import binarize, pack
+from udsph_tf.export.flatbuffer import metadata_of
+from udsph_tf.export.tflite import IMAGE_VARIANTS
 from udsph_tf.export.verification import NEAR_ZERO
 
 DYNAMIC_AGREEMENT = 0.97
@@ -41,7 +43,7 @@ def as_rows(texts):
     return np.array(texts, dtype=object)
 
 
-@pytest.mark.parametrize("variant", ["float32", "dynamic"])
+@pytest.mark.parametrize("variant", ["float32", "float16", "dynamic"])
 def test_image_tflite_takes_uint8_pixels_and_gives_packed_and_hash(tiny_export, variant):
     _, run = opened(tiny_export / f"image.{variant}.tflite")
     ((name, details),) = run.get_input_details().items()
@@ -106,11 +108,42 @@ def test_strange_texts_have_keras_codes(tiny_export, keras_side, strange_texts):
         np.testing.assert_array_equal(run(text=as_rows([each]))["packed"][0], together[row])
 
 
-@pytest.mark.parametrize("variant", ["float32", "dynamic"])
+@pytest.mark.parametrize("variant", IMAGE_VARIANTS)
 def test_image_tflite_uses_built_in_ops_alone(tiny_export, variant):
     built_in, custom = ops_of(tiny_export / f"image.{variant}.tflite")
     assert "CONV_2D" in built_in
     assert custom == set()
+
+
+def test_int8_file_has_integer_convolutions_and_packed_alone(tiny_export):
+    interpreter, run = opened(tiny_export / "image.int8.tflite")
+    assert set(run.get_output_details()) == {"packed"}
+    assert run.get_input_details()["pixels"]["dtype"] == np.uint8
+    maps = [
+        each["dtype"]
+        for each in interpreter.get_tensor_details()
+        if len(each["shape"]) == 4 and each["quantization_parameters"]["scales"].size
+    ]
+    assert maps and set(maps) <= {np.int8, np.uint8}
+
+
+def test_int8_file_agrees_with_keras_in_most_bits(tiny_export, keras_side, pixels):
+    _, run = opened(tiny_export / "image.int8.tflite")
+    packed = run(pixels=pixels)["packed"]
+    equal = np.unpackbits(packed, axis=1) == (keras_side.image(pixels) >= 0)
+    assert equal.mean() >= 0.9
+
+
+@pytest.mark.parametrize("variant", IMAGE_VARIANTS)
+def test_files_say_what_they_are(tiny_export, variant):
+    facts = metadata_of((tiny_export / f"image.{variant}.tflite").read_bytes())
+    assert facts == {
+        "num_bits": 16,
+        "bit_order": "big",
+        "size": 32,
+        "modality": "image",
+        "variant": variant,
+    }
 
 
 @pytest.mark.parametrize("variant", ["float32", "dynamic"])

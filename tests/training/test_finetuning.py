@@ -134,10 +134,10 @@ def test_evaluate_finetuned_repeats_the_score_that_selected_the_epoch(tuned_run)
 def test_export_of_a_finetuned_run_is_one_network_with_equal_bits(tuned_run, tmp_path):
     run, _ = tuned_run
     pairs = run_pairs(run)
-    verification = export(run, tmp_path / "export", pairs.take(pairs.indices("query")))
+    said = export(run, tmp_path / "export", pairs.take(pairs.indices("query")))
     for modality in ("image", "text"):
         for form in ("saved_model", "float32.tflite"):
-            assert verification[modality][form]["differing_bits_not_near_zero"] == 0
+            assert said["verification"][modality][form]["differing_bits_not_near_zero"] == 0
 
 
 # --- From pixels; and where it did not help ---

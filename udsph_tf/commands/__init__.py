@@ -11,8 +11,9 @@ from udsph_tf.commands import (
     prune,
     search,
     serve,
+    verify,
 )
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = (fit, evaluate, attend, export, encode, index, prune, search, serve, datasets)
+COMMANDS = (fit, evaluate, attend, export, verify, encode, index, prune, search, serve, datasets)

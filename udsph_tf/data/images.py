@@ -29,6 +29,7 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
 from udsph_tf.data.mat_pictures import mat_picture
+from udsph_tf.data.picture_headers import first_gif_frame
 
 __all__ = [
     "ImageError",
@@ -54,7 +55,13 @@ RESIZE_RECIPE = {
     "orientation": "EXIF orientation is ignored",
     "aspect_ratio": "not kept",
     "filter": "triangle (bilinear), antialiased, half-pixel centres",
+    "weights": "output i has its centre at c = (i + 0.5) * scale, scale = 1 / (output / input "
+    "length), reach = max(scale, 1); input j weighs max(0, 1 - |j + 0.5 - c| * (1 / reach)), and "
+    "weights are multiplied by 1 / their sum",
+    "order": "rows (the vertical direction) first, then columns; every value, sum and product is a "
+    "float32, summed from the first input to the last; no rounding between the two directions",
     "rounding": "half to even, clipped to [0, 255]",
+    "reference": "resize.py, in this folder",
 }
 
 # What TensorFlow decodes. Pillow's other readers are not even tried on a file nobody vouches for.
@@ -141,6 +148,7 @@ def decode_and_resize(size: int) -> tf.types.experimental.PolymorphicFunction:
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def decode(data):
+        data = first_gif_frame(data)
         image = tf.io.decode_image(data, channels=3, expand_animations=False)
         image.set_shape([None, None, 3])
         image = tf.image.resize(image, [size, size], method="bilinear", antialias=True)
@@ -201,7 +209,7 @@ def checked_picture(data: bytes) -> bytes:
         raise ImageError("an animated WebP cannot be decoded; save one frame of it")
     if kind == "WEBP" and mode == "RGBA":
         raise ImageError("a WebP with an alpha channel cannot be decoded; save it as PNG")
-    return _first_gif_frame(data) if kind == "GIF" else data
+    return data
 
 
 def pixels_or_reason(source: str, size: int) -> np.ndarray | str:
@@ -221,32 +229,6 @@ def _reason(message: str) -> str:
     """What went wrong, out of a graph's report: the last line before the names of its nodes."""
     lines = [line.strip() for line in message.partition("[[{{")[0].splitlines() if line.strip()]
     return lines[-1].partition("[Op:")[0].strip()[:160] if lines else "unknown reason"
-
-
-def _first_gif_frame(data: bytes) -> bytes:
-    """A GIF cut after its first frame.
-
-    The decoder would unpack every frame and drop all but the first: gigabytes, where an animation
-    of some hundred kilobytes has many large frames of one colour.
-    """
-
-    def after_colours(at, flags):
-        return at + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-
-    def after_blocks(at):
-        while data[at]:
-            at += data[at] + 1
-        return at + 1
-
-    try:
-        at = after_colours(13, data[10])
-        while data[at] == 0x21:  # extensions, such as comments
-            at = after_blocks(at + 2)
-        if data[at] == 0x2C:  # a frame
-            at = after_blocks(after_colours(at + 10, data[at + 9]) + 1)
-    except IndexError:
-        return data  # cut off in its first frame, which the decoder reports
-    return data[:at] + b";"
 
 
 def _archive_and_member(source: str) -> tuple[str, str]:

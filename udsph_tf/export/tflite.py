@@ -1,25 +1,65 @@
 """TFLite files of the two encoders, for phones and for bulk encoding."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from udsph_tf.data.tokenizer import Tokenizer
+from udsph_tf.export.flatbuffer import finish
+from udsph_tf.export.int8_head import int8_head
+from udsph_tf.export.quantization import quantize
 from udsph_tf.litert import convert, convert_model
+from udsph_tf.networks.encoder import code_writer
 
-__all__ = ["image_tflite", "text_tflite"]
+__all__ = ["IMAGE_VARIANTS", "TEXT_VARIANTS", "image_int8_tflite", "image_tflite", "text_tflite"]
+
+IMAGE_VARIANTS = ("float32", "float16", "dynamic", "int8")
+"""int8: convolutions in whole numbers of 8 bits; the others differ in how weights are stored."""
+TEXT_VARIANTS = ("float32", "dynamic")
 
 
-def image_tflite(writer: keras.Model, *, dynamic_range: bool = False) -> bytes:
+def image_tflite(writer: keras.Model, facts: dict, *, weights: str = "float32") -> bytes:
     """`serving_default(pixels: uint8[n, size, size, 3])` to `packed` and `hash`, built-in ops only.
 
     Args:
         writer: from pixels to `packed` and `hash`.
-        dynamic_range: store weights in 8 bits.
+        facts: what the file says of itself, see `finish`.
+        weights: `"float32"`, `"float16"` or `"dynamic"`.
     """
-    return convert_model(writer, dynamic_range=dynamic_range)
+    return finish(convert_model(writer, weights=weights), "image encoder", facts)
 
 
-def text_tflite(writer: keras.Model, tokenizer: Tokenizer, *, dynamic_range: bool = False) -> bytes:
+def image_int8_tflite(
+    encoder: keras.Model,
+    pixels: np.ndarray,
+    facts: dict,
+    *,
+    with_hash: bool = False,
+    head: str = "plain",
+    more_pixels: np.ndarray | None = None,
+) -> bytes:
+    """`serving_default(pixels: uint8[n, size, size, 3])` to `packed`, convolutions in 8 bits.
+
+    Args:
+        encoder: the image encoder, from pixels; changed for a moment, and set back.
+        pixels: (m, size, size, 3) uint8 of training items: what is met in the network is
+            measured on them. See `hard_cases`.
+        facts: what the file says of itself, see `finish`.
+        with_hash: give `hash` too.
+        head: what is done about the head, one of `int8_head.HEADS`.
+        more_pixels: pictures of training items that the head is changed by; `pixels` by default.
+    """
+    with int8_head(encoder, pixels, pixels if more_pixels is None else more_pixels, head):
+        writer = code_writer(encoder, "image_codes")
+        if not with_hash:
+            writer = keras.Model(writer.input, {"packed": writer.output["packed"]})
+        content = convert_model(writer)
+    return finish(quantize(content, pixels), "image encoder", facts)
+
+
+def text_tflite(
+    writer: keras.Model, tokenizer: Tokenizer, facts: dict, *, weights: str = "float32"
+) -> bytes:
     """`serving_default(text: string[n])` to `packed` and `hash`, tokenizer inside.
 
     Besides built-in ops it uses tensorflow-text's, which a runtime registers from
@@ -28,12 +68,13 @@ def text_tflite(writer: keras.Model, tokenizer: Tokenizer, *, dynamic_range: boo
     Args:
         writer: from token ids to `packed` and `hash`.
         tokenizer: the run's tokenizer.
-        dynamic_range: store weights in 8 bits.
+        facts: what the file says of itself, see `finish`.
+        weights: `"float32"` or `"dynamic"`.
     """
-    return convert(
+    content = convert(
         lambda text: writer(tokenizer.ids(text), training=False),
         tf.TensorSpec([None], tf.string, name="text"),
-        [writer],
-        dynamic_range=dynamic_range,
+        weights=weights,
         custom_ops=True,
     )
+    return finish(content, "text encoder", facts)

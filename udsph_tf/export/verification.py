@@ -13,11 +13,23 @@ import numpy as np
 from udsph_tf.artefacts import ExportError
 from udsph_tf.codes import unpack
 from udsph_tf.export import probe
+from udsph_tf.export.items import Items
+from udsph_tf.litert import LiteRTModel
 
-__all__ = ["NEAR_ZERO", "compare_codes", "reference_codes", "run_saved_model"]
+__all__ = [
+    "EXACT_FORMS",
+    "NEAR_ZERO",
+    "codes_of_forms",
+    "compare_codes",
+    "open_tflite",
+    "reference_codes",
+    "run_saved_model",
+]
 
 NEAR_ZERO = 1e-4
 """Only a bit whose logit is smaller than this may differ between float32 forms."""
+EXACT_FORMS = ("saved_model", "saved_model_session", "float32.tflite")
+"""Forms that compute in float32, as the Keras model does."""
 
 
 def reference_codes(hash_logits_model: keras.Model, inputs: np.ndarray) -> np.ndarray:
@@ -25,8 +37,47 @@ def reference_codes(hash_logits_model: keras.Model, inputs: np.ndarray) -> np.nd
     return hash_logits_model.predict(inputs, batch_size=64, verbose=0)
 
 
+def codes_of_forms(folder: str | Path, modality: str, items: Items) -> dict[str, np.ndarray]:
+    """Packed codes by every form of an encoder that is in the folder.
+
+    Args:
+        folder: an export folder, finished or not.
+        modality: `"image"` or `"text"`.
+        items: n items of it.
+
+    Returns:
+        By form, (n, num_bits / 8) uint8: `saved_model` through `tf.saved_model.load`,
+        `saved_model_session` through the loader of TensorFlow Serving, and `<variant>.tflite`.
+
+    Raises:
+        ExportError: the SavedModel does not run.
+    """
+    folder = Path(folder)
+    outputs = run_saved_model(folder / modality / "1", items.encoded)
+    codes = {
+        "saved_model": outputs["packed"],
+        "saved_model_session": outputs["session_packed"],
+    }
+    for path in sorted(folder.glob(f"{modality}.*.tflite")):
+        form = path.name.removeprefix(f"{modality}.")
+        codes[form] = open_tflite(path).run(items.rows)["packed"]
+    return codes
+
+
+def open_tflite(path: Path, **options) -> LiteRTModel:
+    """A file of an export, with the tokenizer's operations where it reads text."""
+    if path.name.startswith("text."):
+        from tensorflow_text import tflite_registrar
+
+        options["custom_ops"] = tflite_registrar.SELECT_TFTEXT_OPS
+    return LiteRTModel(path.read_bytes(), **options)
+
+
 def run_saved_model(folder: str | Path, items: Sequence[bytes]) -> dict[str, np.ndarray]:
     """Outputs of a SavedModel's `serving_default`, run in a process that never imports udsph_tf.
+
+    Those that the loader of TensorFlow 1 gives, which TensorFlow Serving uses, have `session_`
+    before their names.
 
     Raises:
         ExportError: the process failed; the message has its last lines.

@@ -20,7 +20,7 @@ class ImageEncoder:
 
     Args:
         artefacts: the export folder.
-        variant: `"float32"` or `"dynamic"`.
+        variant: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`; of texts the first and third.
 
     Raises:
         FileNotFoundError: there is no export.

@@ -10,7 +10,7 @@ import keras
 
 from udsph_tf.config import Config, load_config, to_toml
 from udsph_tf.data.tokenizer import Tokenizer, read_vocabulary
-from udsph_tf.files import write_text
+from udsph_tf.files import sha256, write_text
 from udsph_tf.version import __version__
 
 __all__ = ["RunFolder", "text_tokenizer", "versions"]
@@ -103,9 +103,18 @@ class RunFolder:
         write_text(self.path / f"{name}.json", json.dumps(content, indent=1) + "\n")
 
     def read_json(self, name: str):
-        """Read `<name>.json`; None where it is absent."""
+        """Read `<name>.json`; None where it is absent.
+
+        Raises:
+            ValueError: it is damaged.
+        """
         path = self.path / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
 
     def require_finished(self) -> dict:
         """What `run.json` says of a finished run.
@@ -123,11 +132,29 @@ class RunFolder:
         return finished
 
     def load(self, name: str = "model") -> keras.Model:
-        """Load `model`, `image_encoder` or `text_encoder` in safe mode, not compiled."""
+        """Load `model`, `image_encoder` or `text_encoder` in safe mode, not compiled.
+
+        Raises:
+            ValueError: the file is missing, was changed after training, or is of a version whose
+                networks this one cannot read.
+        """
         # Imported for its effect: it registers the classes that the file names.
         from udsph_tf.training import udsph  # noqa: F401
 
-        return keras.models.load_model(self.model(name), compile=False, safe_mode=True)
+        path = self.model(name)
+        if not path.is_file():
+            raise ValueError(f"{path} is missing. Copy the run again, or train again")
+        told = (self.read_json("run") or {}).get("sha256", {}).get(name)
+        if told and sha256(path) != told:
+            raise ValueError(f"{path} is not what training wrote: its checksum is wrong")
+        try:
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            wrote = (self.read_json("versions") or {}).get("udsph-tf", "an unknown version")
+            raise ValueError(
+                f"{path} cannot be read by udsph-tf {__version__}; the run was made by {wrote}. "
+                f"Use that version, or train again. The reason: {error}"
+            ) from error
 
 
 def text_tokenizer(config: Config, vocabulary: Path) -> Tokenizer:
