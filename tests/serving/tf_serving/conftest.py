@@ -87,7 +87,7 @@ def shared_server(models):
 def server(shared_server):
     """The server that most tests share, without any fault left by another."""
     yield shared_server
-    shared_server.cause(delay=0.0, times=0)
+    shared_server.cause(delay=0.0, times=0, spare=0)
 
 
 @pytest.fixture(params=["grpc", "rest"])

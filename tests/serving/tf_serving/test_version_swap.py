@@ -1,12 +1,13 @@
-"""A new version appears while requests run: none fails."""
+"""A new version appears while requests run: none fails, and another model is noticed."""
 
 import shutil
 import threading
 import time
 
 import pytest
+import tensorflow as tf
 
-from udsph_tf.serving.tf_serving import ServedModel
+from udsph_tf.serving.tf_serving import ServedModel, ServedTextEncoder, ServingError
 
 PINNED = "model_version_policy { specific { versions: 1 } }"
 
@@ -51,6 +52,21 @@ def deployment(models, server, quick):
         shutil.rmtree(models / "text" / "2", ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory):
+    """A text model with the right signature that writes other codes."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def encode(text):
+        number = tf.size(text)
+        packed = tf.cast(tf.fill([number, 2], 0x5A), tf.uint8)
+        return {"packed": packed, "hash": tf.zeros([number, 16])}
+
+    folder = tmp_path_factory.mktemp("other") / "1"
+    tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": encode})
+    return folder
+
+
 def test_requests_during_a_swap_all_succeed(deployment, server, models, tiny_export, quick):
     stop, codes, versions, errors = threading.Event(), [], set(), []
 
@@ -84,3 +100,38 @@ def test_requests_during_a_swap_all_succeed(deployment, server, models, tiny_exp
     assert not errors
     assert len(set(codes)) == 1
     assert versions == {1, 2, None}  # REST does not tell
+
+
+def test_a_label_moves_to_the_new_version(deployment, server, tiny_export, quick):
+    both = PINNED.replace("versions: 1", "versions: 1 versions: 2")
+    address = f"{server.grpc}/labels/stable"
+    with ServedTextEncoder(address, tiny_export, quick) as encoder:
+        deployment.add(tiny_export / "text" / "1")
+        deployment.configure(policy=(PINNED, both))
+        deployment.wait_for({1: "AVAILABLE", 2: "AVAILABLE"})
+        code = encoder.encode(["a red circle"])
+        assert encoder.trusted == {1}
+        moved = ('key: "stable" value: 1', 'key: "stable" value: 2')
+        deployment.configure(policy=(PINNED, both), label=moved)
+        end = time.monotonic() + 30
+        while encoder.trusted == {1} and time.monotonic() < end:
+            assert encoder.encode(["a red circle"]).tolist() == code.tolist()
+        assert encoder.trusted == {1, 2}
+
+
+def test_a_version_of_another_model_is_noticed(deployment, server, tiny_export, other_model, quick):
+    with (
+        ServedTextEncoder(server.grpc, tiny_export, quick) as unpinned,
+        ServedTextEncoder(f"{server.grpc}/versions/1", tiny_export, quick) as pinned,
+        ServedTextEncoder(f"{server.rest}/versions/1", tiny_export, quick) as rest,
+    ):
+        code = unpinned.encode(["a red circle"]).tolist()
+        deployment.add(other_model)
+        both = PINNED.replace("versions: 1", "versions: 1 versions: 2")
+        deployment.configure(policy=(PINNED, both))
+        deployment.wait_for({1: "AVAILABLE", 2: "AVAILABLE"})
+        for _ in range(2):  # and not only once
+            with pytest.raises(ServingError, match=r"\(version 2\) is not that of the artefacts"):
+                unpinned.encode(["a red circle"])
+        assert pinned.encode(["a red circle"]).tolist() == code
+        assert rest.encode(["a red circle"]).tolist() == code
