@@ -1,6 +1,8 @@
 """The encoders behind a model server, with the interface of those in this process."""
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +24,9 @@ class _ServedEncoder:
     """What both have in common: the model behind the address must be that of the artefacts.
 
     A server tells names and versions of its models, and not what they are. So it is given the
-    golden items of the export, when the encoder is made and, over gRPC, whenever an answer comes
-    from a version that was not yet seen.
+    golden items of the export: when the encoder is made, whenever an answer comes from a version
+    that was not seen yet, and when the last time is `verify_every` seconds ago. `trusted` says when
+    each version passed.
     """
 
     modality: str
@@ -35,7 +38,7 @@ class _ServedEncoder:
         self.model_checksum: str = manifest["model_checksum"]
         self.num_bits: int = manifest["num_bits"]
         self.golden = GoldenItems.read(artefacts, self.modality)
-        self.trusted: set[int | None] = set()
+        self.trusted: dict[int | None, float] = {}
         self.model = ServedModel(address, self.modality, settings)
         try:
             self._verify(None)
@@ -68,7 +71,7 @@ class _ServedEncoder:
         if not items:
             return no_codes(self.num_bits)
         outputs, versions = self.model.predict(self.signature, self.input_name, items)
-        for version in versions - self.trusted:
+        for version in self._doubted(versions):
             self._verify(version)
         return self._outputs(outputs, len(items))
 
@@ -76,9 +79,13 @@ class _ServedEncoder:
         if not items:
             return no_codes(self.num_bits)
         outputs, versions = await self.model.predict_async(self.signature, self.input_name, items)
-        for version in versions - self.trusted:
+        for version in self._doubted(versions):
             await asyncio.to_thread(self._verify, version)
         return self._outputs(outputs, len(items))
+
+    def _doubted(self, versions: set[int | None]) -> list[int | None]:
+        since = time.monotonic() - self.model.settings.verify_every
+        return [each for each in versions if self.trusted.get(each, -math.inf) < since]
 
     def _verify(self, version: int | None) -> None:
         golden = self.golden
@@ -94,7 +101,7 @@ class _ServedEncoder:
                 "Serve the SavedModels of the same export",
                 "FAILED_PRECONDITION",
             )
-        self.trusted |= versions
+        self.trusted.update(dict.fromkeys(versions, time.monotonic()))
 
     def _outputs(self, outputs: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
         shapes = {name: np.shape(each) for name, each in outputs.items()}
@@ -172,8 +179,8 @@ class ServedTextEncoder(_ServedEncoder):
     modality, signature, input_name = "text", "serving_default", "text"
 
     def __init__(self, address: str, artefacts: str | Path, settings: ClientSettings | None = None):
-        super().__init__(address, artefacts, settings)
         self._query = QueryCheck(artefacts)
+        super().__init__(address, artefacts, settings)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(n, num_bits / 8) uint8 of n texts; every text has a code, an empty one too.
