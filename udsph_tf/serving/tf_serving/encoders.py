@@ -1,9 +1,10 @@
 """The encoders behind a model server, with the interface of those in this process."""
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,8 @@ class ServedImageEncoder(_ServedEncoder):
             ImageError: a picture cannot be used; the message says which.
             ServingError: the server does not answer.
         """
-        return self._run(_checked(images))
+        with _refusals():
+            return self._run(_checked(images))
 
     async def encode_async(self, images: Sequence[bytes]) -> np.ndarray:
         """As `encode`, from a coroutine."""
@@ -161,7 +163,18 @@ class ServedImageEncoder(_ServedEncoder):
 
     async def run_async(self, images: Sequence[bytes]) -> dict[str, np.ndarray]:
         """As `run`, from a coroutine."""
-        return await self._run_async(_checked(images))
+        with _refusals():
+            return await self._run_async(_checked(images))
+
+    def _verify(self, version: int | None) -> None:
+        try:
+            super()._verify(version)
+        except ServingError as error:
+            if "with_mask" not in str(error):
+                raise
+            # An export without that signature: there a bad picture fails its whole request.
+            self.signature = "serving_default"
+            super()._verify(version)
 
     def _outputs(self, outputs: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
         bad = np.flatnonzero(~outputs["usable"].astype(bool)) if "usable" in outputs else ()
@@ -226,6 +239,16 @@ def _checked(images: Sequence[bytes]) -> list[bytes]:
         except ImageError as error:
             raise ImageError(f"{_which(row, images)}{error}") from error
     return checked
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except ServingError as error:
+        if error.status == "INVALID_ARGUMENT":
+            raise ImageError(str(error)) from error
+        raise
 
 
 def _which(row: int, images: Sequence) -> str:
