@@ -368,6 +368,10 @@ WRONG_USE = {
         ["serve", "--artefacts", "a", "--index", "i", "--max-upload", "1000000000"],
         "`upload_bytes` must be at most",
     ),
+    "search at what is no address": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--tf-serving", "here"],
+        "The address of a model server must be grpc://host:port or http://host:port",
+    ),
     "search with a sheet that is no PNG": (
         ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--sheet", "{new}.jpg"],
         '`path` must end in ".png"',

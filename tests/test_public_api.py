@@ -152,7 +152,13 @@ PUBLIC = {
         "index_codes",
         "index_pairs",
     ],
-    "udsph_tf.serving.tf_serving": ["ClientSettings", "ServedModel", "ServingError"],
+    "udsph_tf.serving.tf_serving": [
+        "ClientSettings",
+        "ServedImageEncoder",
+        "ServedModel",
+        "ServedTextEncoder",
+        "ServingError",
+    ],
     "udsph_tf.serving.web": [
         "Limits",
         "RequestError",

@@ -30,7 +30,7 @@ def _main(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # By absl's own function: TensorFlow saves and restores that verbosity when it saves a model.
     absl_logging.set_verbosity(absl_logging.ERROR)
-    for library in ("tensorflow", "faiss"):
+    for library in ("tensorflow", "faiss", "httpx2"):
         logging.getLogger(library).setLevel(logging.ERROR)
     try:
         args.command(args)
@@ -38,6 +38,9 @@ def _main(args: argparse.Namespace) -> int:
         print(f"udsph: {error}", file=sys.stderr)
         return 2
     except ExportError as error:
+        print(f"udsph: {error}", file=sys.stderr)
+        return 1
+    except ConnectionError as error:
         print(f"udsph: {error}", file=sys.stderr)
         return 1
     except OSError as error:

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 
-__all__ = ["cache_flag", "command", "positive", "print_json"]
+__all__ = ["cache_flag", "command", "positive", "print_json", "tf_serving_flag"]
 
 
 def command(
@@ -27,6 +27,16 @@ def command(
 def cache_flag(parser: argparse.ArgumentParser) -> None:
     """Add `--cache`."""
     parser.add_argument("--cache", metavar="DIR", help="folder of caches (~/.cache/udsph_tf)")
+
+
+def tf_serving_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--tf-serving`."""
+    parser.add_argument(
+        "--tf-serving",
+        metavar="URL",
+        help="encode by TensorFlow Serving at grpc://host:port or http://host:port, "
+        "/versions/N or /labels/NAME behind it (in this process)",
+    )
 
 
 def positive(text: str) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from udsph_tf.commands.parsing import command, positive, print_json
+from udsph_tf.commands.parsing import command, positive, print_json, tf_serving_flag
 
 __all__ = ["add", "run"]
 
@@ -22,6 +22,7 @@ def add(subcommands) -> None:
     parser.add_argument("--image", metavar="FILE", help="a picture to search with")
     parser.add_argument("--artefacts", required=True, metavar="DIR", help="an export folder")
     parser.add_argument("--index", required=True, metavar="DIR", help="an index folder")
+    tf_serving_flag(parser)
     parser.add_argument(
         "--find",
         default="images",
@@ -36,21 +37,21 @@ def run(args: argparse.Namespace) -> None:
     """Find pictures or texts."""
     from udsph_tf.data.images import read_image
     from udsph_tf.search import Query, draw_contact_sheet, format_hits, hits_as_json, open_index
-    from udsph_tf.serving import ImageEncoder, TextEncoder
+    from udsph_tf.serving.opening import open_encoder
 
     if (args.text is None) == (args.image is None):
         raise ValueError("Give either words or --image FILE to search with")
     if args.image is None:
-        encoder = TextEncoder(args.artefacts)
-        encoder.check_query(args.text)
-        packed, query, shown = encoder.encode([args.text]), Query(text=args.text), args.text
+        with open_encoder("text", args.artefacts, args.tf_serving) as encoder:
+            encoder.check_query(args.text)
+            packed, query, shown = encoder.encode([args.text]), Query(text=args.text), args.text
     else:
-        encoder = ImageEncoder(args.artefacts)
-        try:
-            data = read_image(args.image)
-            packed = encoder.encode([data])
-        except ValueError as error:
-            raise ValueError(f"{args.image}: {error}") from error
+        with open_encoder("image", args.artefacts, args.tf_serving) as encoder:
+            try:
+                data = read_image(args.image)
+                packed = encoder.encode([data])
+            except ValueError as error:
+                raise ValueError(f"{args.image}: {error}") from error
         query, shown = Query(text=Path(args.image).name, image=data), args.image
     index = open_index(args.index, model_checksum=encoder.model_checksum)
     (hits,) = index.search(packed, args.find.removesuffix("s"), args.k)

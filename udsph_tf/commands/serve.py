@@ -3,7 +3,7 @@
 import argparse
 import socket
 
-from udsph_tf.commands.parsing import command, positive, print_json
+from udsph_tf.commands.parsing import command, positive, print_json, tf_serving_flag
 
 __all__ = ["add", "run"]
 
@@ -19,6 +19,7 @@ def add(subcommands) -> None:
     )
     parser.add_argument("--artefacts", required=True, metavar="DIR", help="an export folder")
     parser.add_argument("--index", required=True, metavar="DIR", help="an index folder")
+    tf_serving_flag(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)"
     )
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
     listener = _listen(args.host, args.port)
     with listener:
-        engine = SearchEngine(args.artefacts, args.index, limits)
+        engine = SearchEngine(args.artefacts, args.index, limits, args.tf_serving)
         hosts = args.allow_host or _own_names(args.host)
         app = create_app(engine, reload_seconds=args.reload_seconds, allowed_hosts=hosts)
         host = f"[{args.host}]" if ":" in args.host else args.host
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
         else:
             print(f"{len(engine.snapshot.index):,} items at {url} (stop with Ctrl+C)", flush=True)
         _serve(app, listener)
+        engine.close()
 
 
 def _serve(app, listener: socket.socket) -> None:

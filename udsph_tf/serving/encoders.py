@@ -7,15 +7,31 @@ import numpy as np
 
 from udsph_tf.artefacts import read_manifest
 from udsph_tf.data.images import load_pixels
-from udsph_tf.data.tokenizer import Tokenizer, as_bytes, read_vocabulary
+from udsph_tf.data.tokenizer import as_bytes
 from udsph_tf.litert import LiteRTModel
+from udsph_tf.serving.query_check import QueryCheck
 
-__all__ = ["ImageEncoder", "TextEncoder"]
-
-_VOCABULARY = "vocabulary.txt"
+__all__ = ["ImageEncoder", "TextEncoder", "no_codes", "text_inputs"]
 
 
-class ImageEncoder:
+class _EncoderHere:
+    """What may be asked of an encoder behind a model server, too."""
+
+    def is_ready(self) -> bool:
+        """Whether it can be used: always, in this process."""
+        return True
+
+    def close(self) -> None:
+        """Give up connections, of which there are none."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class ImageEncoder(_EncoderHere):
     """`image.<variant>.tflite` of an export folder.
 
     Args:
@@ -50,7 +66,7 @@ class ImageEncoder:
             ImageError: a picture cannot be used.
         """
         if not len(images):
-            return _nothing(self.num_bits)
+            return no_codes(self.num_bits)
         return self.run_pixels(np.stack([load_pixels(each, self.size) for each in images]))
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
@@ -62,7 +78,7 @@ class ImageEncoder:
         return self._model.run(pixels)
 
 
-class TextEncoder:
+class TextEncoder(_EncoderHere):
     """`text.<variant>.tflite` of an export folder.
 
     Args and errors as for `ImageEncoder`.
@@ -73,7 +89,7 @@ class TextEncoder:
         from tensorflow_text import tflite_registrar
 
         name = f"text.{variant}.tflite"
-        manifest = read_manifest(artefacts, (name, _VOCABULARY))
+        manifest = read_manifest(artefacts, (name,))
         self.model_checksum: str = manifest["model_checksum"]
         self.num_bits: int = manifest["num_bits"]
         self._model = LiteRTModel(
@@ -81,11 +97,7 @@ class TextEncoder:
             batch_size=256,
             custom_ops=tflite_registrar.SELECT_TFTEXT_OPS,
         )
-        self._tokenizer = Tokenizer(
-            read_vocabulary(Path(artefacts) / _VOCABULARY),
-            manifest["text"]["max_tokens"],
-            lower_case=manifest["text"].get("lower_case", True),
-        )
+        self._query = QueryCheck(artefacts)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(n, num_bits / 8) uint8 of n texts; every text has a code, an empty one too.
@@ -102,11 +114,8 @@ class TextEncoder:
             ValueError: a text is not a string.
         """
         if not len(texts):
-            return _nothing(self.num_bits)
-        for text in texts:
-            if not isinstance(text, str):
-                raise ValueError(f"A text must be a string. Received: {text!r}")
-        return self._model.run(np.array([as_bytes(text) for text in texts], dtype=object))
+            return no_codes(self.num_bits)
+        return self._model.run(np.array(text_inputs(texts), dtype=object))
 
     def check_query(self, text: str) -> None:
         """Raise where a query says nothing to the encoder.
@@ -114,16 +123,23 @@ class TextEncoder:
         Raises:
             ValueError: the text is empty, or none of it is in the vocabulary.
         """
-        if not text.strip():
-            raise ValueError("The query is empty; give at least one word")
-        if not self._tokenizer.known([text])[0]:
-            raise ValueError(
-                f"The model knows no word of the query {text!r}: nothing of it was in the training "
-                "texts. Use other words"
-            )
+        self._query.check(text)
 
 
-def _nothing(num_bits: int) -> dict[str, np.ndarray]:
+def text_inputs(texts: Sequence[str]) -> list[bytes]:
+    """Texts as an encoder takes them, in UTF-8.
+
+    Raises:
+        ValueError: a text is not a string.
+    """
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"A text must be a string. Received: {text!r}")
+    return [as_bytes(text) for text in texts]
+
+
+def no_codes(num_bits: int) -> dict[str, np.ndarray]:
+    """`packed` and `hash` of no item."""
     return {
         "packed": np.empty((0, num_bits // 8), np.uint8),
         "hash": np.empty((0, num_bits), np.float32),

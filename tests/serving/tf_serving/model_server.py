@@ -9,7 +9,8 @@ their names. It has not: batching, warm-up, metrics, and the real server's speed
 Usage: python model_server.py --model_config_file FILE [--port N --rest_api_port N]
 
 It prints its ports as a line of JSON and ends with its standard input. Each line of that is a fault
-to cause: {"delay": seconds}, {"fail": STATUS, "times": n}, {"die": true} (in the next prediction).
+to cause: {"delay": seconds}, {"fail": STATUS, "times": n, "spare": those before}, {"die": true} (in
+the next prediction).
 """
 
 import argparse
@@ -64,7 +65,7 @@ class Faults:
     """What is to go wrong."""
 
     def __init__(self):
-        self.delay, self.fail, self.times, self.die = 0.0, "", 0, False
+        self.delay, self.fail, self.times, self.spare, self.die = 0.0, "", 0, 0, False
 
     def change(self, **faults):
         for name, value in faults.items():
@@ -73,7 +74,9 @@ class Faults:
     def strike(self):
         if self.die:
             os._exit(1)
-        if self.times > 0:
+        if self.times > 0 and self.spare > 0:
+            self.spare -= 1
+        elif self.times > 0:
             self.times -= 1
             raise Refused(self.fail, "a fault was asked for")
         time.sleep(self.delay)

@@ -38,6 +38,9 @@ def test_address_is_read(text, expected):
         "http://host:1/v1/models/text",
         "http://host:1/versions/1/labels/a",
         "http://ho st:1",
+        "http://host:99999",
+        "grpc://host:0",
+        "http://ho%st:1",
     ],
 )
 def test_what_is_no_address_is_an_error(text):

@@ -1,12 +1,14 @@
-"""A new version appears while requests run: none fails."""
+"""A new version appears while requests run: none fails, and another model is noticed."""
 
+import dataclasses
 import shutil
 import threading
 import time
 
 import pytest
+import tensorflow as tf
 
-from udsph_tf.serving.tf_serving import ServedModel
+from udsph_tf.serving.tf_serving import ServedModel, ServedTextEncoder, ServingError
 
 PINNED = "model_version_policy { specific { versions: 1 } }"
 
@@ -51,6 +53,21 @@ def deployment(models, server, quick):
         shutil.rmtree(models / "text" / "2", ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory):
+    """A text model with the right signature that writes other codes."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def encode(text):
+        number = tf.size(text)
+        packed = tf.cast(tf.fill([number, 2], 0x5A), tf.uint8)
+        return {"packed": packed, "hash": tf.zeros([number, 16])}
+
+    folder = tmp_path_factory.mktemp("other") / "1"
+    tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": encode})
+    return folder
+
+
 def test_requests_during_a_swap_all_succeed(deployment, server, models, tiny_export, quick):
     stop, codes, versions, errors = threading.Event(), [], set(), []
 
@@ -84,3 +101,57 @@ def test_requests_during_a_swap_all_succeed(deployment, server, models, tiny_exp
     assert not errors
     assert len(set(codes)) == 1
     assert versions == {1, 2, None}  # REST does not tell
+
+
+def test_a_label_moves_to_the_new_version(deployment, server, tiny_export, quick):
+    both = PINNED.replace("versions: 1", "versions: 1 versions: 2")
+    address = f"{server.grpc}/labels/stable"
+    with ServedTextEncoder(address, tiny_export, quick) as encoder:
+        deployment.add(tiny_export / "text" / "1")
+        deployment.configure(policy=(PINNED, both))
+        deployment.wait_for({1: "AVAILABLE", 2: "AVAILABLE"})
+        code = encoder.encode(["a red circle"])
+        assert set(encoder.trusted) == {1}
+        moved = ('key: "stable" value: 1', 'key: "stable" value: 2')
+        deployment.configure(policy=(PINNED, both), label=moved)
+        end = time.monotonic() + 30
+        while set(encoder.trusted) == {1} and time.monotonic() < end:
+            assert encoder.encode(["a red circle"]).tolist() == code.tolist()
+        assert set(encoder.trusted) == {1, 2}
+
+
+def test_a_version_of_another_model_is_noticed(deployment, server, tiny_export, other_model, quick):
+    with (
+        ServedTextEncoder(server.grpc, tiny_export, quick) as unpinned,
+        ServedTextEncoder(f"{server.grpc}/versions/1", tiny_export, quick) as pinned,
+        ServedTextEncoder(f"{server.rest}/versions/1", tiny_export, quick) as rest,
+    ):
+        code = unpinned.encode(["a red circle"]).tolist()
+        deployment.add(other_model)
+        both = PINNED.replace("versions: 1", "versions: 1 versions: 2")
+        deployment.configure(policy=(PINNED, both))
+        deployment.wait_for({1: "AVAILABLE", 2: "AVAILABLE"})
+        for _ in range(2):  # and not only once
+            with pytest.raises(ServingError, match=r"\(version 2\) is not that of the artefacts"):
+                unpinned.encode(["a red circle"])
+        assert pinned.encode(["a red circle"]).tolist() == code
+        assert rest.encode(["a red circle"]).tolist() == code
+
+
+def test_over_rest_another_model_is_noticed_in_time(
+    deployment, server, tiny_export, other_model, quick
+):
+    """REST names no version, and a restarted server may have another model by the same number."""
+    soon = dataclasses.replace(quick, verify_every=0.001)
+    with (
+        ServedTextEncoder(server.rest, tiny_export, soon) as often,
+        ServedTextEncoder(server.rest, tiny_export, quick) as seldom,
+    ):
+        often.encode(["a red circle"])
+        deployment.add(other_model)
+        both = PINNED.replace("versions: 1", "versions: 1 versions: 2")
+        deployment.configure(policy=(PINNED, both))
+        deployment.wait_for({1: "AVAILABLE", 2: "AVAILABLE"})
+        with pytest.raises(ServingError, match="is not that of the artefacts"):
+            often.encode(["a red circle"])
+        assert seldom.encode(["a red circle"]).tolist() == [[0x5A, 0x5A]]  # the documented limit

@@ -8,9 +8,19 @@ import importlib
 from udsph_tf.serving.tf_serving.errors import ServingError
 from udsph_tf.serving.tf_serving.settings import ClientSettings
 
-__all__ = ["ClientSettings", "ServedModel", "ServingError"]
+__all__ = [
+    "ClientSettings",
+    "ServedImageEncoder",
+    "ServedModel",
+    "ServedTextEncoder",
+    "ServingError",
+]
 
-_OPTIONAL = {"ServedModel": "served_model"}
+_OPTIONAL = {
+    "ServedImageEncoder": "encoders",
+    "ServedModel": "served_model",
+    "ServedTextEncoder": "encoders",
+}
 
 
 def __getattr__(name: str):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 __all__ = ["Address"]
 
 _FORM = re.compile(
-    r"(?P<scheme>grpcs?|https?)://(?P<host>[^/@?#\s]+:\d{1,5})"
+    r"(?P<scheme>grpcs?|https?)://(?P<host>(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5}))"
     r"(?:/versions/(?P<version>\d{1,18})|/labels/(?P<label>[\w.-]+))?/?"
 )
 
@@ -39,7 +39,7 @@ class Address:
             ValueError: it is no such address.
         """
         match = _FORM.fullmatch(text)
-        if not match:
+        if not match or not 0 < int(match["port"]) < 65536:
             raise ValueError(
                 "The address of a model server must be grpc://host:port or http://host:port (grpcs "
                 "and https: with TLS), and may end in /versions/3 or /labels/stable. "

@@ -45,14 +45,16 @@ class RestTransport:
 
     def predict(self, call: PredictionCall, timeout: float) -> Prediction:
         """Send a request and wait for its answer."""
+        request = _request(call)
         with self._translated():
-            return self._prediction(self._client.post(**_request(call), timeout=timeout))
+            return self._prediction(self._client.post(**request, timeout=timeout))
 
     async def predict_async(self, call: PredictionCall, timeout: float) -> Prediction:
         """Send a request from a coroutine."""
+        request = _request(call)
         with self._translated():
             async with asyncio.timeout(timeout):
-                answer = await self._async_client.post(**_request(call), timeout=None)
+                answer = await self._async_client.post(**request, timeout=None)
             return self._prediction(answer)
 
     def status(self, model: str, timeout: float) -> list[VersionStatus]:

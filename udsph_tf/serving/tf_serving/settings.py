@@ -20,6 +20,8 @@ class ClientSettings:
         max_batch: items of one request; at most the server's own `max_batch_size`.
         max_batch_bytes: bytes of one request, unless a single item has more.
         in_flight: requests under way at once, when a call takes several.
+        verify_every: seconds after which an encoder asks again whether the server still has the
+            model of its artefacts.
 
     Raises:
         ValueError: one is not positive.
@@ -36,6 +38,7 @@ class ClientSettings:
     max_batch: int = 64
     max_batch_bytes: int = 16 * 1024 * 1024
     in_flight: int = 4
+    verify_every: float = 60.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

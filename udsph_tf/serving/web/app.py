@@ -56,7 +56,7 @@ def _errors(*statuses: int) -> dict[int, dict[str, Any]]:
     return {status: {"model": ErrorBody} for status in statuses}
 
 
-_SEARCH_ERRORS = _errors(400, 404, 408, 413, 422, 429)
+_SEARCH_ERRORS = _errors(400, 404, 408, 413, 422, 429, 503)
 
 
 def create_app(
@@ -175,9 +175,11 @@ def create_app(
         """Is the process alive?"""
         return _json({"status": "alive"})
 
-    @app.get("/readyz")
+    @app.get("/readyz", responses={503: {"description": "The model server is away"}})
     async def ready():
-        """Are encoders and index loaded? The service listens only once they are."""
+        """Can searches be answered? The service listens only once encoders and index are loaded."""
+        if not await asyncio.to_thread(engine.is_ready):
+            return _json({"status": "encoders do not answer"}, 503)
         return _json({"status": "ready", "generation": engine.snapshot.generation})
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

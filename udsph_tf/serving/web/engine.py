@@ -15,7 +15,8 @@ from PIL import Image
 from udsph_tf.codes import first_bits, fuse, pack
 from udsph_tf.data.images import ImageError, read_image
 from udsph_tf.search import Hit, StoredIndex, open_index
-from udsph_tf.serving.encoders import ImageEncoder, TextEncoder
+from udsph_tf.serving.opening import open_encoder
+from udsph_tf.serving.tf_serving.errors import ServingError
 from udsph_tf.serving.web.limits import Limits
 
 __all__ = ["Answer", "RequestError", "SearchEngine", "SearchOptions", "Snapshot"]
@@ -107,21 +108,30 @@ class Snapshot:
 
 
 class SearchEngine:
-    """Encoders and an index in this process; may be called from several threads.
+    """Encoders and an index; may be called from several threads.
 
     Args:
         artefacts: the export folder.
         index: the index folder, made by the same model.
         limits: what a request may ask for.
+        tf_serving: address of a model server that encodes; by default this process does.
 
     Raises:
         FileNotFoundError: there is no export.
+        ServingError: the model server does not answer, or has another model.
         ValueError: a file is missing or changed, or the index is of another model.
     """
 
-    def __init__(self, artefacts: str | Path, index: str | Path, limits: Limits | None = None):
+    def __init__(
+        self,
+        artefacts: str | Path,
+        index: str | Path,
+        limits: Limits | None = None,
+        tf_serving: str | None = None,
+    ):
         self.limits = limits or Limits()
-        self._images, self._texts = ImageEncoder(artefacts), TextEncoder(artefacts)
+        self._images = open_encoder("image", artefacts, tf_serving)
+        self._texts = open_encoder("text", artefacts, tf_serving)
         self.model_checksum = self._images.model_checksum
         self._folder = Path(index)
         self._stamp = self._look()
@@ -133,6 +143,15 @@ class SearchEngine:
     def snapshot(self) -> Snapshot:
         """The index that searches use now."""
         return self._snapshot
+
+    def is_ready(self) -> bool:
+        """Whether the encoders can be used; a model server may be away."""
+        return self._images.is_ready() and self._texts.is_ready()
+
+    def close(self) -> None:
+        """Give up connections to a model server."""
+        self._images.close()
+        self._texts.close()
 
     def reload(self) -> bool | None:
         """Open the index again if its manifest has changed; the old one answers meanwhile.
@@ -227,7 +246,13 @@ class SearchEngine:
 
     def _search(self, snapshot: Snapshot, encode, options: SearchOptions) -> Answer:
         start = time.perf_counter()
-        outputs = encode()
+        try:
+            outputs = encode()
+        except ServingError as error:
+            _LOG.error("%s", error)
+            raise RequestError(
+                "no_encoder", "The encoders do not answer; try again later", 503
+            ) from error
         encoded = time.perf_counter()
         bits = options.bits or snapshot.index.num_bits
         index = snapshot.of_length(bits)
