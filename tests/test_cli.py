@@ -142,6 +142,17 @@ WRONG_USE = {
         ["index", "--codes", "{new}", "--dataset", "manifest", "--out", "{new}"],
         "--codes are encoded already: nothing else goes with them",
     ),
+    "index in Milvus of a data set": (
+        [
+            *("index", "--artefacts", "{export}", "--dataset", "manifest"),
+            *("--out", "milvus:lite.db#made"),
+        ],
+        "Into Milvus go --codes, which `udsph encode` writes",
+    ),
+    "search in Milvus without a collection": (
+        ["search", "red", "--artefacts", "{export}", "--index", "milvus:lite.db"],
+        "An index in Milvus is milvus:URI#COLLECTION, such as",
+    ),
     "index of no codes": (
         ["index", "--codes", "{collection}", "--out", "{new}"],
         "holds no finished encoding: ",

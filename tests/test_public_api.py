@@ -131,6 +131,7 @@ PUBLIC = {
         "Hit",
         "Item",
         "KINDS",
+        "MilvusIndex",
         "Query",
         "ShardedIndex",
         "StoredIndex",
@@ -150,6 +151,7 @@ PUBLIC = {
         "TextEncoder",
         "encode_pairs",
         "index_codes",
+        "index_codes_in_milvus",
         "index_pairs",
     ],
     "udsph_tf.serving.tf_serving": [

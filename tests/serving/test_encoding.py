@@ -13,8 +13,15 @@ import pytest
 
 from udsph_tf.data import Pairs
 from udsph_tf.data.images import read_image
-from udsph_tf.search import open_index
-from udsph_tf.serving import CodeFiles, TextEncoder, encode_pairs, index_codes, index_pairs
+from udsph_tf.search import MilvusIndex, open_index
+from udsph_tf.serving import (
+    CodeFiles,
+    TextEncoder,
+    encode_pairs,
+    index_codes,
+    index_codes_in_milvus,
+    index_pairs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +148,25 @@ def test_index_codes_equals_index_pairs(codes, some_pairs, tiny_export, tmp_path
     for modality in ("image", "text", "fused"):
         packed = ours.codes_of(modality).codes(every)
         np.testing.assert_array_equal(packed, theirs.codes_of(modality).codes(every))
+
+
+def test_index_codes_in_milvus_is_searched_by_the_model_that_made_them(
+    codes, tiny_export, tmp_path
+):
+    place = (str(tmp_path / "lite.db"), "drawn")
+    assert index_codes_in_milvus(codes, *place)[0] == 82
+    encoder = TextEncoder(tiny_export)
+    index = MilvusIndex(*place, model_checksum=encoder.model_checksum)
+    index_codes(codes, tmp_path / "index")
+    theirs = open_index(tmp_path / "index")
+    query = encoder.encode(["a red circle"])
+    for filters in (None, {"colour": ["red"]}):
+        (found,) = index.search(query, "image", 82, filters=filters)
+        (expected,) = theirs.search(query, "image", 82, filters=filters)
+        assert sorted((hit.distance, hit.item.id, hit.item.text) for hit in found) == sorted(
+            (hit.distance, hit.item.id, hit.item.text) for hit in expected
+        )
+    index.close()
 
 
 def test_index_codes_of_an_encoding_that_is_not_whole_is_an_error(codes, tmp_path):

@@ -4,6 +4,7 @@ import argparse
 
 from udsph_tf.commands.collection import chosen_collection, collection_flags
 from udsph_tf.commands.parsing import command, print_json
+from udsph_tf.commands.places import IN_MILVUS, milvus_place
 
 __all__ = ["add", "run"]
 
@@ -21,7 +22,9 @@ def add(subcommands) -> None:
     parser.add_argument(
         "--codes", metavar="DIR", help="index what `udsph encode` has written, in place of these"
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="the index folder to make")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help=f"the index folder to make, {IN_MILVUS}"
+    )
     parser.add_argument(
         "--kind",
         default="exact",
@@ -37,7 +40,7 @@ def add(subcommands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Encode and index a collection."""
-    from udsph_tf.serving import index_codes, index_pairs
+    from udsph_tf.serving import index_codes, index_codes_in_milvus, index_pairs
 
     if args.add and (args.overwrite or args.kind != "exact"):
         raise ValueError(
@@ -54,7 +57,13 @@ def run(args: argparse.Namespace) -> None:
     if args.codes:
         if args.artefacts or args.run or args.dataset or args.root:
             raise ValueError("--codes are encoded already: nothing else goes with them")
-        number, left_out = index_codes(args.codes, args.out, **options)
+        place = milvus_place(args.out)
+        if place:
+            number, left_out = index_codes_in_milvus(args.codes, *place, **options)
+        else:
+            number, left_out = index_codes(args.codes, args.out, **options)
+    elif milvus_place(args.out):
+        raise ValueError("Into Milvus go --codes, which `udsph encode` writes")
     else:
         if not args.artefacts:
             raise ValueError("Give --artefacts, an export folder; or --codes")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from udsph_tf.commands.parsing import command, print_json
+from udsph_tf.commands.places import IN_MILVUS, milvus_place, open_place
 
 __all__ = ["add", "run"]
 
@@ -17,7 +18,9 @@ def add(subcommands) -> None:
         "delete items from an index, and put it in order",
         "udsph prune --index index/fashion --delete 1163 1164 --compact",
     )
-    parser.add_argument("--index", required=True, metavar="DIR", help="an index folder")
+    parser.add_argument(
+        "--index", required=True, metavar="DIR", help=f"an index folder, {IN_MILVUS}"
+    )
     parser.add_argument("--delete", nargs="+", default=[], metavar="ID", help="ids of items")
     parser.add_argument("--delete-from", metavar="FILE", help="a file of ids, one a line")
     parser.add_argument(
@@ -32,17 +35,29 @@ def add(subcommands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Delete items and compact the index."""
-    from udsph_tf.search import compact_index, delete_items, open_index
+    from udsph_tf.search import compact_index, delete_items
 
     ids = list(args.delete)
     if args.delete_from:
         ids += Path(args.delete_from).read_text(encoding="utf-8").splitlines()
     if not ids and not args.compact:
         raise ValueError("Give ids with --delete or --delete-from, or --compact")
+    if milvus_place(args.index):
+        if args.compact:
+            raise ValueError(
+                "--compact is for folders: Milvus puts its collections in order itself"
+            )
+        index = open_place(args.index)
+        deleted = index.delete(ids, missing_ok=args.missing_ok)
+        _report(args, deleted, len(index))
+        return
     deleted = delete_items(args.index, ids, missing_ok=args.missing_ok)
     if args.compact:
         compact_index(args.index)
-    left = len(open_index(args.index, verify=False))
+    _report(args, deleted, len(open_place(args.index)))
+
+
+def _report(args: argparse.Namespace, deleted: int, left: int) -> None:
     if args.json:
         print_json({"index": args.index, "deleted": deleted, "items": left})
     else:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from udsph_tf.commands.parsing import command, positive, print_json, tf_serving_flag
+from udsph_tf.commands.places import IN_MILVUS, open_place
 
 __all__ = ["add", "run"]
 
@@ -21,7 +22,9 @@ def add(subcommands) -> None:
     parser.add_argument("text", nargs="?", help="words to search with")
     parser.add_argument("--image", metavar="FILE", help="a picture to search with")
     parser.add_argument("--artefacts", required=True, metavar="DIR", help="an export folder")
-    parser.add_argument("--index", required=True, metavar="DIR", help="an index folder")
+    parser.add_argument(
+        "--index", required=True, metavar="DIR", help=f"an index folder, {IN_MILVUS}"
+    )
     tf_serving_flag(parser)
     parser.add_argument(
         "--find",
@@ -36,7 +39,7 @@ def add(subcommands) -> None:
 def run(args: argparse.Namespace) -> None:
     """Find pictures or texts."""
     from udsph_tf.data.images import read_image
-    from udsph_tf.search import Query, draw_contact_sheet, format_hits, hits_as_json, open_index
+    from udsph_tf.search import Query, draw_contact_sheet, format_hits, hits_as_json
     from udsph_tf.serving.opening import open_encoder
 
     if (args.text is None) == (args.image is None):
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
             except ValueError as error:
                 raise ValueError(f"{args.image}: {error}") from error
         query, shown = Query(text=Path(args.image).name, image=data), args.image
-    index = open_index(args.index, model_checksum=encoder.model_checksum)
+    index = open_place(args.index, model_checksum=encoder.model_checksum)
     (hits,) = index.search(packed, args.find.removesuffix("s"), args.k)
     if args.sheet:
         Path(args.sheet).parent.mkdir(parents=True, exist_ok=True)

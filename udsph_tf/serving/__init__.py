@@ -3,7 +3,7 @@
 from udsph_tf.serving.code_files import CodeFiles
 from udsph_tf.serving.encoders import ImageEncoder, TextEncoder
 from udsph_tf.serving.encoding import encode_pairs
-from udsph_tf.serving.indexing import index_codes, index_pairs
+from udsph_tf.serving.indexing import index_codes, index_codes_in_milvus, index_pairs
 
 __all__ = [
     "CodeFiles",
@@ -11,5 +11,6 @@ __all__ = [
     "TextEncoder",
     "encode_pairs",
     "index_codes",
+    "index_codes_in_milvus",
     "index_pairs",
 ]

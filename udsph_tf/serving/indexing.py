@@ -9,12 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from udsph_tf.data.pairs import Pairs, Problem
-from udsph_tf.search import Item, add_items, write_index
+from udsph_tf.search import Item, MilvusIndex, add_items, write_index
 from udsph_tf.search.store import check_target
 from udsph_tf.serving.code_files import CodeFiles
 from udsph_tf.serving.item_encoder import ItemEncoder, items_of
 
-__all__ = ["index_codes", "index_pairs"]
+__all__ = ["index_codes", "index_codes_in_milvus", "index_pairs"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,6 +110,48 @@ def index_codes(
         replace=replace,
         overwrite=overwrite,
     )
+    return len(files), files.problems
+
+
+def index_codes_in_milvus(
+    codes: str | Path,
+    uri: str,
+    collection: str,
+    *,
+    kind: str = "exact",
+    add: bool = False,
+    replace: bool = False,
+    overwrite: bool = False,
+) -> tuple[int, list[Problem]]:
+    """Put what bulk encoding has made into a Milvus collection.
+
+    Args:
+        codes: the folder of Parquet files.
+        uri, collection: as for `MilvusIndex`.
+        kind: "exact" or "ivf"; the others are those of `index_pairs`.
+
+    Returns:
+        As `index_codes`.
+
+    Raises:
+        As `index_codes` and `MilvusIndex.create` do.
+    """
+    files = CodeFiles(codes)
+    content = {f"{modality}_packed": packed for modality, packed in files.codes().items()}
+    content |= {"items": files.items(), "model_checksum": files.model_checksum}
+    if add:
+        index = MilvusIndex(uri, collection)
+        index.add(**content, replace=replace)
+    else:
+        index = MilvusIndex.create(
+            uri,
+            collection,
+            **content,
+            metadata={"dataset": files.dataset},
+            kind=kind,
+            overwrite=overwrite,
+        )
+    index.close()
     return len(files), files.problems
 
 
