@@ -8,6 +8,7 @@ from udsph_tf.commands import (
     export,
     fit,
     index,
+    monitor,
     prune,
     search,
     serve,
@@ -15,4 +16,4 @@ from udsph_tf.commands import (
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = (fit, evaluate, attend, export, encode, index, prune, search, serve, datasets)
+COMMANDS = (fit, evaluate, attend, export, encode, index, prune, search, serve, monitor, datasets)
