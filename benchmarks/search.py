@@ -16,6 +16,9 @@ that other work on the machine hits both alike, and the ratio is of their median
 recall@k = mean over queries of |D ∩ D*| / k, where D and D* are the distances (as multisets) of
 the k codes found and of the k nearest: which of several at one distance was found does not matter.
 
+On a machine that is busy with other work, `OMP_NUM_THREADS=1` and `--processor-time` compare the
+processor time of one thread in place of the time that passes.
+
 Indexes are built once, into `--work`, and read from there afterwards.
 """
 
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--jitter", type=float, default=0.05)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-k", type=int, default=10)
+    parser.add_argument("--processor-time", action="store_true", help="see above")
     args = parser.parse_args()
     work = Path(args.work)
     work.mkdir(parents=True, exist_ok=True)
@@ -143,6 +147,7 @@ def compare(opened, modality, codes, queries, kind, bits, args) -> list[dict]:
             },
             [queries[start : start + batch] for start in range(0, number, batch)],
             args.rounds,
+            args.processor_time,
         )
         rates = {name: number / each for name, each in seconds.items()}
         rows.append({"bits": bits, "kind": kind, "batch": batch, **rates})
@@ -175,6 +180,7 @@ def approximations(work, codes, queries, kind, bits, args) -> list[dict]:
                     },
                     [queries[start : start + batch] for start in range(0, number, batch)],
                     2,
+                    args.processor_time,
                 )
                 row[f"rate_{batch}"] = number / seconds["approximate"]
                 row[f"speedup_{batch}"] = seconds["exact"] / seconds["approximate"]
@@ -217,16 +223,19 @@ def recall(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(common) / truth.shape[1])
 
 
-def in_turns(ways: dict[str, Callable], parts: list[np.ndarray], rounds: int) -> dict[str, float]:
+def in_turns(
+    ways: dict[str, Callable], parts: list[np.ndarray], rounds: int, processor_time: bool
+) -> dict[str, float]:
     """Median over rounds of the seconds that each way takes for all parts."""
+    clock = time.process_time if processor_time else time.perf_counter
     seconds = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = clock()
             for part in parts:
                 way(part)
             if number:  # the first round reads pages and warms up
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 
