@@ -359,6 +359,11 @@ WRONG_USE = {
         ["prune", "--index", "{new}", "--delete", "000"],
         "Run `udsph index` first",
     ),
+    "monitor of no index": (["monitor", "--index", "{new}"], "Run `udsph index` first"),
+    "monitor of new items of another model": (
+        ["monitor", "--index", "{index}", "--new", "{foreign}"],
+        "index was built by another model",
+    ),
     "serve without export": (
         ["serve", "--artefacts", "{new}", "--index", "{index}", "--port", "0"],
         "holds no export",

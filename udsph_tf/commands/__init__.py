@@ -8,6 +8,7 @@ from udsph_tf.commands import (
     export,
     fit,
     index,
+    monitor,
     prune,
     search,
     serve,
@@ -16,4 +17,17 @@ from udsph_tf.commands import (
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = (fit, evaluate, attend, export, verify, encode, index, prune, search, serve, datasets)
+COMMANDS = (
+    fit,
+    evaluate,
+    attend,
+    export,
+    verify,
+    encode,
+    index,
+    prune,
+    search,
+    serve,
+    monitor,
+    datasets,
+)

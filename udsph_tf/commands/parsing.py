@@ -49,4 +49,4 @@ def positive(text: str) -> int:
 def print_json(content) -> None:
     """Print `content` as the whole result of a command."""
     json.dump(content, sys.stdout, indent=1, ensure_ascii=False)
-    print()
+    print(flush=True)  # `udsph serve` goes on for long after it

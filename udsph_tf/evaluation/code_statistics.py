@@ -1,8 +1,10 @@
-"""What codes look like by themselves: are the bits balanced, and does each say something new?"""
+"""What codes look like by themselves: balance and correlation of bits, items of one code."""
+
+from typing import Any
 
 import numpy as np
 
-__all__ = ["bit_balance", "bit_correlation"]
+__all__ = ["bit_balance", "bit_correlation", "code_collisions"]
 
 
 def bit_balance(codes: np.ndarray) -> float:
@@ -59,6 +61,43 @@ def bit_correlation(codes: np.ndarray) -> float:
     correlation = np.minimum(np.abs(unit.T @ unit), 1.0)
     pairs = max(1, correlation.size - len(correlation))
     return float((correlation.sum() - np.trace(correlation)) / pairs)
+
+
+def code_collisions(packed: np.ndarray) -> dict[str, Any]:
+    """How many items share their code with others, which no search can tell apart.
+
+    Args:
+        packed: (n, num_bits / 8) uint8; n at least 1.
+
+    Returns:
+        distinct: number of different codes.
+        shared: share of items whose code another item has too.
+        largest: number of items of the most frequent code.
+        chance: that two different items, drawn at random, have one code:
+            sum over codes c of n_c (n_c - 1) / (n (n - 1)); 0 for a single item.
+
+    Raises:
+        ValueError: `packed` is not such a matrix.
+
+    Example:
+        >>> code_collisions(np.array([[1], [1], [1], [2]], np.uint8))
+        {'distinct': 2, 'shared': 0.75, 'largest': 3, 'chance': 0.5}
+    """
+    packed = np.asarray(packed)
+    if packed.ndim != 2 or packed.dtype != np.uint8 or not packed.size:
+        raise ValueError(
+            "`packed` must be packed codes, uint8 of shape (n, num_bits / 8), neither 0. "
+            f"Received: dtype={packed.dtype}, shape={packed.shape}"
+        )
+    whole = np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
+    counts = np.unique(whole, return_counts=True)[1].astype(np.int64)
+    number = len(packed)
+    return {
+        "distinct": len(counts),
+        "shared": float(counts[counts > 1].sum() / number),
+        "largest": int(counts.max()),
+        "chance": float((counts * (counts - 1)).sum() / max(number * (number - 1), 1)),
+    }
 
 
 def _checked(codes: np.ndarray) -> np.ndarray:

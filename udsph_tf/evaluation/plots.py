@@ -1,31 +1,17 @@
-"""Plots of evaluation results as PNG files; every direction is one line of the same axes.
+"""Plots of evaluation results as PNG files; every direction is one line of the same axes."""
 
-The figures are drawn without `pyplot`, so no global figure, backend or setting is touched.
-"""
-
-import io
 import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from udsph_tf.files import write_bytes
+from udsph_tf.evaluation.figures import STYLES, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_precision_at_k", "plot_precision_by_radius", "plot_precision_recall"]
-
-_DPI = 120
-# Blue, vermilion, green, purple of Okabe and Ito: told apart with any colour vision; the markers
-# and dashes tell them apart in grey.
-_STYLES = (
-    {"color": "#0072B2", "marker": "o", "linestyle": "-"},
-    {"color": "#D55E00", "marker": "s", "linestyle": "--"},
-    {"color": "#009E73", "marker": "^", "linestyle": "-."},
-    {"color": "#CC79A7", "marker": "D", "linestyle": ":"},
-)
 
 
 def plot_precision_recall(results: Mapping[str, Mapping], path: str | os.PathLike) -> None:
@@ -65,7 +51,7 @@ def plot_precision_recall(results: Mapping[str, Mapping], path: str | os.PathLik
         xlim=(-0.02, 1.02),
         ylim=(0, 1.02),
     )
-    _save(figure, axes, path)
+    save_figure(figure, axes, path)
 
 
 def plot_precision_at_k(results: Mapping[str, Mapping], path: str | os.PathLike) -> None:
@@ -107,7 +93,7 @@ def plot_precision_at_k(results: Mapping[str, Mapping], path: str | os.PathLike)
         ylabel="Precision at k (mean over queries)",
         ylim=(0, 1.02),
     )
-    _save(figure, axes, path)
+    save_figure(figure, axes, path)
 
 
 def plot_precision_by_radius(results: Mapping[str, Mapping], path: str | os.PathLike) -> None:
@@ -154,7 +140,7 @@ def plot_precision_by_radius(results: Mapping[str, Mapping], path: str | os.Path
         ylabel="Answered queries\n(share)",
         ylim=(0, 1.04),
     )
-    _save(figure, axes, path)
+    save_figure(figure, axes, path)
 
 
 def _figure(
@@ -165,22 +151,13 @@ def _figure(
             f"`results` must map names of directions to results with `{key}`. "
             f"Received: keys {list(results)}"
         )
-    # Drawing is rare and matplotlib slow to import; training imports this package.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.4 if len(panels) == 1 else 5.8), layout="constrained")
-    column = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=panels)[:, 0]
-    for axes in column:
-        axes.grid(True, color="0.88", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, *column
+    return new_figure(panels)
 
 
 def _styled(results: Mapping[str, Mapping]):
     line = {"linewidth": 1.6, "markersize": 3.8}
     for index, item in enumerate(results.items()):
-        yield item, line | _STYLES[index % len(_STYLES)]
+        yield item, line | STYLES[index % len(STYLES)]
 
 
 def _numbers(values: list[float | None]) -> list[float]:
@@ -195,10 +172,3 @@ def _title(name: str) -> str:
 def _bits(results: Mapping[str, Mapping]) -> str:
     lengths = sorted({row["num_bits"] for row in results.values() if "num_bits" in row})
     return f", {' / '.join(map(str, lengths))} bits" if lengths else ""
-
-
-def _save(figure: "Figure", axes: "Axes", path: str | os.PathLike) -> None:
-    axes.legend(frameon=False, handlelength=3.2)
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=_DPI)
-    write_bytes(path, image.getvalue())

@@ -64,6 +64,10 @@ class Catalogue(Sequence[Item]):
         """Number of items that are not deleted."""
         return len(self) if self.alive is None else int(self.alive.sum())
 
+    def places(self) -> np.ndarray:
+        """Rising positions of the items that are not deleted."""
+        return np.arange(len(self)) if self.alive is None else np.flatnonzero(self.alive)
+
     def find(self, name: str) -> int | None:
         """Position of the item with this id, or None where there is none or it is deleted."""
         start = 0

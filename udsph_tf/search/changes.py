@@ -123,8 +123,7 @@ def compact_index(folder: str | os.PathLike, *, shard_items: int | None = None) 
     with _changing(folder):
         manifest = read_manifest(folder)
         index = _read(folder, verify=True)
-        alive = index.catalogue.alive
-        places = np.arange(len(index.catalogue)) if alive is None else np.flatnonzero(alive)
+        places = index.catalogue.places()
         packed = {each: index.codes_of(each).codes(places) for each in index.modalities}
         items = (index.catalogue[int(place)] for place in places)
         about = {key: manifest[key] for key in ("model_checksum", "nested", "kind", "metadata")}
