@@ -79,6 +79,7 @@ setup(
             *MILVUS,
             *BEAM,
             "build",
+            "gensim>=4.4,<4.5",
             "hypothesis>=6.100",
             "pytest>=8",
             "pytest-xdist>=3.6",

@@ -207,6 +207,8 @@ def _text(
         except ValueError:
             vector = np.zeros(0, np.float32)
         if not 1 < dim <= _MOST_DIMENSIONS or len(parts) <= dim or len(vector) != dim:
+            if read and not line.endswith(b"\n"):
+                raise ValueError(f"{path} is cut off in line {number}")
             raise ValueError(
                 f"{path}, line {number}: there must be a word and "
                 f"{f'{dim} ' if dim > 1 else ''}numbers, as in the text formats of word2vec and "
