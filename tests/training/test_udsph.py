@@ -1,11 +1,10 @@
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fresh_process import run_fresh
 
 from udsph_tf.config import LossConfig
 from udsph_tf.training import UDSPH
@@ -419,9 +418,7 @@ json.dump(told, open("told.json", "w"), default=str)
 """
 
 
-def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(
-    make_model, batch, tmp_path, environment
-):
+def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(make_model, batch, tmp_path):
     inputs, labels = batch
     model = make_model(dropout=0.5)
     schedule = keras.optimizers.schedules.CosineDecay(1e-2, 50)
@@ -431,9 +428,7 @@ def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(
     model.save(tmp_path / "model.keras")
     arrays = {f"{m}.{name}": each for m, a in inputs.items() for name, each in a.items()}
     np.savez(tmp_path / "batch.npz", labels=labels, **arrays)
-    subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120, env=environment
-    )
+    run_fresh(PROGRAM, tmp_path)
     told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
     assert told["stage"] == "joint"
     assert told["config"] == json.loads(json.dumps(model.get_config(), default=str))
