@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import gc
 import os
 import random
 
@@ -38,6 +39,35 @@ TINY = {
         "refine_epochs": 2,
     },
 }
+
+
+# The files that take longest, longest first: begun last, one would keep one worker busy alone.
+# Of the first two only one needs the run below, so that no worker waits for the other to train it.
+LONG_FILES = (
+    "test_cli.py",
+    "test_udsph.py",
+    "test_fitting.py",
+    "test_precision.py",
+    "test_finetuning.py",
+    "test_vectors.py",
+    "test_efficientnet_lite.py",
+    "test_callbacks.py",
+    "test_replicas.py",
+    "test_attending.py",
+    "test_cut.py",
+    "test_exporter.py",
+    "test_readme.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_collection_finish():
+    # Imported modules stay: no search for garbage need look through them again.
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
