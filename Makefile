@@ -34,7 +34,7 @@ demo: $(VENV)/.demo  ## train, evaluate, export, index and search emoji (under t
 test: $(VENV)/.dev  ## lint and run the tests (under ten minutes)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev  ## run the long tests too
 	$(BIN)/python -m pytest -m "slow or not slow"

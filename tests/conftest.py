@@ -1,6 +1,8 @@
 """A drawn collection and what becomes of it: a run, an export and an index, each made once."""
 
 import csv
+import fcntl
+import gc
 import os
 import random
 
@@ -39,13 +41,68 @@ TINY = {
 }
 
 
+# The files that take longest, longest first: begun last, one would keep one worker busy alone.
+# Of the first two only one needs the run below, so that no worker waits for the other to train it.
+LONG_FILES = (
+    "test_cli.py",
+    "test_udsph.py",
+    "test_fitting.py",
+    "test_precision.py",
+    "test_finetuning.py",
+    "test_vectors.py",
+    "test_efficientnet_lite.py",
+    "test_callbacks.py",
+    "test_replicas.py",
+    "test_attending.py",
+    "test_cut.py",
+    "test_exporter.py",
+    "test_readme.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_collection_finish():
+    # Imported modules stay: no search for garbage need look through them again.
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
-def drawn_collection(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """Function that returns a folder, which `make(folder)` makes for all workers of pytest-xdist.
+
+    The first worker to ask makes it; the others wait and only read it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def made(name, make):
+        folder, done = root / name / "drawn", root / name / "done"
+        folder.parent.mkdir(exist_ok=True)
+        with open(root / name / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def drawn_collection(made_once):
     """Folder of a `manifest` data set: 84 drawn shapes, such as "a red circle".
 
     Only read it; copy it to change something.
     """
-    folder = tmp_path_factory.mktemp("drawn") / "collection"
+    return made_once("collection", _draw_collection)
+
+
+def _draw_collection(folder):
     folder.mkdir()
     places = random.Random(0)
     with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as file:
@@ -58,7 +115,6 @@ def drawn_collection(tmp_path_factory):
             _draw(shape, COLOURS[colour], places).save(folder / name)
             labels = f"shape={shape}|colour={colour}"
             rows.writerow([f"{number:03d}", name, f"a {colour} {shape}", labels])
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -100,11 +156,11 @@ def tiny_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_config, tiny_cache, tmp_path_factory):
+def tiny_run(tiny_config, tiny_cache, made_once):
     """`RunFolder` of a finished run on the drawn collection. Only read it; copy it to change it."""
-    from udsph_tf.training import fit
+    from udsph_tf.training import RunFolder, fit
 
-    return fit(tiny_config, tmp_path_factory.mktemp("runs") / "drawn", tiny_cache)
+    return RunFolder(made_once("run", lambda folder: fit(tiny_config, folder, tiny_cache)))
 
 
 @pytest.fixture(scope="session")
@@ -116,24 +172,25 @@ def tiny_pairs(tiny_run):
 
 
 @pytest.fixture(scope="session")
-def tiny_export(tiny_run, tiny_pairs, tmp_path_factory):
+def tiny_export(tiny_run, tiny_pairs, made_once):
     """Export folder of `tiny_run`. Only read it; copy it to change something."""
     from udsph_tf.export import export
 
-    folder = tmp_path_factory.mktemp("exports") / "drawn"
     held_back, train = (tiny_pairs.take(tiny_pairs.indices(role)) for role in ("query", "train"))
-    export(tiny_run, folder, held_back, train, calibration_items=8, golden_items=3)
-    return folder
+    return made_once(
+        "export",
+        lambda folder: export(
+            tiny_run, folder, held_back, train, calibration_items=8, golden_items=3
+        ),
+    )
 
 
 @pytest.fixture(scope="session")
-def tiny_index(tiny_export, tiny_pairs, tmp_path_factory):
+def tiny_index(tiny_export, tiny_pairs, made_once):
     """Index folder of the whole drawn collection, encoded by `tiny_export`."""
     from udsph_tf.serving import index_pairs
 
-    folder = tmp_path_factory.mktemp("indexes") / "drawn"
-    index_pairs(tiny_pairs, tiny_export, folder)
-    return folder
+    return made_once("index", lambda folder: index_pairs(tiny_pairs, tiny_export, folder))
 
 
 def _draw(shape: str, colour: str, places: random.Random) -> Image.Image:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import run_fresh
 from PIL import Image
 
 from udsph_tf import cli
@@ -28,11 +29,12 @@ from udsph_tf.search import Item, open_index, write_index
 COMMANDS = tuple(each.__name__.rpartition(".")[2] for each in MODULES)
 
 MANY_COMMANDS = """
-import contextlib, io, json, resource, sys, traceback
+import contextlib, io, json, os, resource, sys, traceback
 from udsph_tf.cli import run
 
+os.environ["COLUMNS"] = "300"
 answers = {}
-for name, (argv, limit) in json.load(sys.stdin).items():
+for name, (argv, limit) in json.load(open("cases.json")).items():
     out, err = io.StringIO(), io.StringIO()
     sys.argv = ["udsph", *argv]
     whole = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -50,7 +52,7 @@ for name, (argv, limit) in json.load(sys.stdin).items():
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, whole)
     answers[name] = [code, out.getvalue(), err.getvalue()]
-json.dump(answers, sys.stdout)
+json.dump(answers, open("answers.json", "w"))
 """
 
 # By name: the command line, and what its message must hold. `{...}` are paths made below.
@@ -551,7 +553,8 @@ def started(pool, paths, tmp_path_factory):
     cases |= {name: (filled(argv), None) for name, (argv, _) in WRONG_USE.items()}
     cases |= {name: (filled(argv), limit) for name, (argv, limit, _) in UNWRITABLE.items()}
     folder = tmp_path_factory.mktemp("chain")
-    return pool.submit(run_many, cases), pool.submit(run_chain, paths, folder)
+    wrong = tmp_path_factory.mktemp("wrong")
+    return pool.submit(run_many, cases, wrong), pool.submit(run_chain, paths, folder)
 
 
 @pytest.fixture(scope="module")
@@ -564,17 +567,10 @@ def chain(started):
     return started[1].result()
 
 
-def run_many(cases):
-    done = subprocess.run(
-        [sys.executable, "-c", MANY_COMMANDS],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "300"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+def run_many(cases, folder):
+    (folder / "cases.json").write_text(json.dumps(cases))
+    run_fresh(MANY_COMMANDS, folder, timeout=900)
+    return json.loads((folder / "answers.json").read_text())
 
 
 def run_chain(paths, folder):
@@ -615,7 +611,7 @@ def run_chain(paths, folder):
         "words": ["search", "a red circle", *made, "-k", "4", *sheets["words"]],
         "picture": ["search", *picture, *made, *sheets["picture"], "--json"],
     }
-    answers = run_many({name: (argv, None) for name, argv in steps.items()})
+    answers = run_many({name: (argv, None) for name, argv in steps.items()}, folder)
     return {"folder": folder, "fit": (done.returncode, done.stdout, done.stderr), **answers}
 
 

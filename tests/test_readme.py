@@ -2,11 +2,10 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh_process import run_fresh
 
 from udsph_tf import cli
 
@@ -57,7 +56,4 @@ def test_readme_python_runs(number, drawn_collection, tiny_export, tiny_index, t
     code = code.replace(
         '"joint_epochs": 5', '"joint_epochs": 1, "separate_epochs": 0, "refine_epochs": 0'
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_fresh(code, tmp_path)

@@ -30,7 +30,7 @@ def test_export_of_a_run_writes_these_files(tiny_export):
     }
     expected |= {"manifest.json", "verification.json", "vocabulary.txt"}
     assert expected <= files
-    assert not [path for path in tiny_export.parent.iterdir() if path != tiny_export]
+    assert {path.name for path in tiny_export.parent.iterdir()} == {"drawn", "done", "lock"}
 
 
 def test_manifest_says_what_a_client_needs(tiny_export, tiny_run, tiny_config):

@@ -1,12 +1,11 @@
 """A saved loss is read in a process that never saw it."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from fresh_process import run_fresh
 
 from udsph_tf import losses
 
@@ -45,7 +44,7 @@ def test_losses_read_in_a_fresh_process_have_equal_configurations_and_values(tmp
         for loss in CASES
     ]
     (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
-    subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120)
+    run_fresh(PROGRAM, tmp_path)
     answers = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))
     for loss, answer in zip(CASES, answers, strict=True):
         assert answer["config"] == loss.get_config()

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import os
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from fresh_process import run_fresh
 from PIL import Image
 
 from udsph_tf.networks import efficientnet_lite
@@ -306,7 +306,7 @@ model = keras.saving.load_model("body.keras", safe_mode=True)
 outputs = model.predict(numpy.load("pixels.npy"), verbose=0)
 numpy.savez("outputs.npz", name=model.name, **outputs)
 """
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=120)
+    run_fresh(program, tmp_path)
     with np.load(tmp_path / "outputs.npz") as outputs:
         assert outputs["name"] == "body"
         for name, value in model.predict(pixels, verbose=0).items():

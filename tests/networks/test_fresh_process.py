@@ -1,10 +1,8 @@
 """Saved networks are read in safe mode in a process that never saw them."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
+from fresh_process import run_fresh
 
 from udsph_tf.networks import (
     CrossModalAttention,
@@ -72,7 +70,7 @@ def test_networks_read_in_a_fresh_process_compute_the_same(
         model.save(tmp_path / f"{name}.keras")
         arrays = {f"input_{number}": each for number, each in enumerate(inputs)}
         np.savez(tmp_path / f"{name}.inputs.npz", **arrays)
-    subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120)
+    run_fresh(PROGRAM, tmp_path)
     for name, (model, inputs) in cases.items():
         expected = model(inputs[0] if len(inputs) == 1 else inputs, training=False)
         expected = expected if isinstance(expected, dict) else {"output": expected}

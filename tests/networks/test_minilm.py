@@ -2,11 +2,10 @@
 
 import builtins
 import importlib.resources
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from fresh_process import run_fresh
 
 from udsph_tf.config import Config, override
 from udsph_tf.networks import minilm
@@ -69,7 +68,7 @@ from udsph_tf.training import RunFolder
 model = RunFolder(pathlib.Path()).load("text_encoder")
 numpy.save("pooled.npy", model(numpy.load("token_ids.npy"), training=False)["pooled"])
 """
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=180)
+    run_fresh(program, tmp_path)
     expected = body(token_ids, training=False)["pooled"]
     np.testing.assert_allclose(np.load(tmp_path / "pooled.npy"), expected, atol=1e-4)
 

@@ -1,7 +1,6 @@
 """Tiny hashers on drawn numbers, and a small data set of drawn pictures."""
 
 import csv
-import os
 
 import keras
 import numpy as np
@@ -177,9 +176,3 @@ def make_config(pictures):
         return override(override(Config(), {"data": data, **CONFIG}), tables or {})
 
     return make
-
-
-@pytest.fixture(scope="session")
-def environment():
-    """Environment of a fresh process: TensorFlow's start-up lines left out."""
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

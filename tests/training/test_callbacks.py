@@ -44,11 +44,11 @@ def run(tmp_path):
     return run
 
 
-def fit(model, run, state, scores, batch, epochs, patience=0):
+def fit(model, run, state, scores, batch, epochs, patience=0, batch_size=24):
     model.compile(stage="separate", run_eagerly=True)
     model.fit(
         *batch,
-        batch_size=12,
+        batch_size=batch_size,
         epochs=epochs,
         initial_epoch=state.epoch,
         shuffle=False,
@@ -185,7 +185,7 @@ def test_after_epoch_loss_that_is_not_finite_names_the_term_and_keeps_the_best(
         FloatingPointError,
         match=r"Not finite in epoch 2, step 1: the loss term bit_balance\. The last good",
     ):
-        fit(model, run, state, (0.5, 0.6), batch, 2)
+        fit(model, run, state, (0.5, 0.6), batch, 2, batch_size=12)
     assert run.read_json("state") == {"epoch": 1, "best_epoch": 1, "best_score": 0.5}
     assert checkpoints(run) == ["epoch-0001.weights.h5"]
     other = make_model(PLAIN)

@@ -2,11 +2,10 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from fresh_process import run_fresh, start_fresh
 
 from udsph_tf.config import to_toml
 from udsph_tf.export import export
@@ -199,22 +198,16 @@ def test_fit_finetune_that_does_not_help_keeps_the_frozen_body(
 
 
 def test_fit_killed_while_finetuning_and_resumed_ends_as_if_never_killed(
-    tuned_run, config, tmp_path, environment
+    tuned_run, config, tmp_path
 ):
     expected, _ = tuned_run
     (tmp_path / "config.toml").write_text(to_toml(config), encoding="utf-8")
-
-    def start(program):
-        command = [sys.executable, "-c", program]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, timeout=900, capture_output=True, check=False
-        )
-
-    assert start(FIT_AND_DIE).returncode == -signal.SIGKILL
+    process = start_fresh(FIT_AND_DIE, tmp_path)
+    process.join(timeout=900)
+    assert process.exitcode == -signal.SIGKILL
     run = RunFolder(tmp_path / "run")
     assert 3 <= run.read_json("state")["epoch"] < 5
-    done = start(RESUME)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_fresh(RESUME, tmp_path, timeout=900)
     lines, expected_lines = history(run), history(expected)
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     for line, expected_line in zip(lines, expected_lines, strict=True):

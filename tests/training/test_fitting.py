@@ -2,11 +2,10 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from fresh_process import run_fresh, start_fresh
 
 from udsph_tf.config import override, to_toml
 from udsph_tf.data.splits import read_split
@@ -40,19 +39,14 @@ fit(load_config("config.toml"), "run", "cache")
 
 
 @pytest.fixture(scope="module")
-def dying_run(make_config, tmp_path_factory, environment):
+def dying_run(make_config, tmp_path_factory):
     """A run in another process, which is killed after its first whole epoch; and that process."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "config.toml").write_text(to_toml(make_config()), encoding="utf-8")
-    process = subprocess.Popen(
-        [sys.executable, "-c", FIT_AND_DIE],
-        cwd=folder,
-        env=environment,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_fresh(FIT_AND_DIE, folder)
     yield RunFolder(folder / "run"), process
     process.kill()
-    process.wait()
+    process.join()
 
 
 @pytest.fixture(scope="module")
@@ -235,21 +229,15 @@ def test_evaluate_unfinished_run_is_an_error(make_config, tmp_path):
 # --- Killed and resumed ---
 
 
-def test_fit_killed_and_resumed_ends_as_if_never_killed(finished_run, dying_run, environment):
+def test_fit_killed_and_resumed_ends_as_if_never_killed(finished_run, dying_run):
     expected, _ = finished_run
     killed_run, process = dying_run
-    assert process.wait(timeout=180) == -signal.SIGKILL
+    process.join(timeout=180)
+    assert process.exitcode == -signal.SIGKILL
     done = killed_run.read_json("state")["epoch"]
     with pytest.raises(FileNotFoundError, match="--resume"):
         killed_run.require_finished()
-    subprocess.run(
-        [sys.executable, "-c", RESUME],
-        cwd=killed_run.path.parent,
-        env=environment,
-        check=True,
-        timeout=180,
-        capture_output=True,
-    )
+    run_fresh(RESUME, killed_run.path.parent)
     assert 1 <= done < 6
     lines, expected_lines = history(killed_run), history(expected)
     assert [line.keys() for line in lines] == [line.keys() for line in expected_lines]

@@ -2,12 +2,11 @@
 logical devices before it is first used, or never."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from fresh_process import run_fresh
 
 from udsph_tf.training.replicas import gather, reduce_gradients
 
@@ -82,7 +81,7 @@ json.dump({"logs": told, "predicted": shape}, open("told.json", "w"))
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory, environment, drawn_batch, all_terms, sizes):
+def ran(tmp_path_factory, drawn_batch, all_terms, sizes):
     """What the program told, and the variables after its steps."""
     folder = tmp_path_factory.mktemp("replicas")
     inputs, labels = drawn_batch
@@ -90,15 +89,7 @@ def ran(tmp_path_factory, environment, drawn_batch, all_terms, sizes):
     np.savez(folder / "inputs.npz", labels=labels, **arrays)
     given = {"sizes": sizes, "loss": vars(all_terms), "steps": STEPS}
     (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=folder,
-        env=environment,
-        timeout=900,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_fresh(PROGRAM, folder, timeout=900)
     told = json.loads((folder / "told.json").read_text(encoding="utf-8"))
     with np.load(folder / "out.npz") as out:
         return told, dict(out)

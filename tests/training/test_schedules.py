@@ -1,11 +1,10 @@
 import doctest
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from fresh_process import run_fresh
 
 import udsph_tf.training.callbacks
 import udsph_tf.training.schedules
@@ -48,26 +47,20 @@ def test_warm_up_of_no_steps_is_an_error():
 
 
 PROGRAM = """
-import json, sys, keras, udsph_tf.training
+import json, keras, udsph_tf.training
 optimizer = keras.optimizers.deserialize(json.load(open("optimizer.json")))
-print(json.dumps([float(optimizer._learning_rate(step)) for step in range(8)]))
+rates = [float(optimizer._learning_rate(step)) for step in range(8)]
+json.dump(rates, open("rates.json", "w"))
 """
 
 
-def test_warm_up_is_read_back_in_a_fresh_process(tmp_path, environment):
+def test_warm_up_is_read_back_in_a_fresh_process(tmp_path):
     schedule = learning_rate_schedule("linear", 0.1, 8, 3)
     config = keras.optimizers.serialize(keras.optimizers.Adam(schedule))
     (tmp_path / "optimizer.json").write_text(json.dumps(config), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=tmp_path,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert json.loads(done.stdout) == [float(schedule(step)) for step in range(8)]
+    run_fresh(PROGRAM, tmp_path)
+    rates = json.loads((tmp_path / "rates.json").read_text(encoding="utf-8"))
+    assert rates == [float(schedule(step)) for step in range(8)]
 
 
 # --- Optimizers of a configuration ---

@@ -1,16 +1,18 @@
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fresh_process import run_fresh
 
 from udsph_tf.config import LossConfig
 from udsph_tf.training import UDSPH
 from udsph_tf.training.terms import TERMS
 from udsph_tf.training.udsph import GROUPS, STAGES
+
+# A step of fine-tuning is a joint one, as a test says; what takes long is not done twice.
+DIFFERENT_STAGES = ("label", "separate", "joint", "refine")
 
 
 def train(model, stage, batch, optimizers=None, eager=True, batch_size=24, **options):
@@ -95,7 +97,7 @@ class Counting(UDSPH):
         return super().train_step(data)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", DIFFERENT_STAGES)
 def test_train_step_as_a_graph_is_traced_once_and_does_what_it_does_eagerly(
     stage, make_model, batch
 ):
@@ -107,6 +109,14 @@ def test_train_step_as_a_graph_is_traced_once_and_does_what_it_does_eagerly(
     assert logs.keys() == expected.keys()
     for name in expected:
         np.testing.assert_allclose(logs[name], expected[name], rtol=2e-3, err_msg=name)
+    assert float(graph.joint_steps) == float(eager.joint_steps) == (3 if stage == "joint" else 0)
+
+
+def test_train_step_of_finetuning_is_a_joint_one(make_model, batch):
+    joint, tuned = make_model(dropout=0.3), make_model(dropout=0.3)
+    assert train(tuned, "finetune", batch) == train(joint, "joint", batch)
+    for one, two in zip(joint.variables, tuned.variables, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 # --- The adversary ---
@@ -153,12 +163,10 @@ def test_discriminator_step_tells_the_label_net_from_a_hasher(make_model):
 def test_adversarial_ramp_is_that_of_the_joint_steps_and_weighs_the_term(make_model, batch):
     weights = {"adversarial": 1.0, "adversarial_warmup": 4}
     model = make_model(LossConfig(**weights))
-    model.compile(stage="joint")
-    model.fit(*batch, batch_size=8, epochs=1, verbose=0)
+    train(model, "joint", batch, batch_size=8)
     assert float(model.joint_steps) == 3
     assert float(model._total({"adversarial": 2.0})) == pytest.approx(1.5)
-    model.compile(stage="separate")
-    model.fit(*batch, batch_size=8, epochs=1, verbose=0)
+    train(model, "separate", batch, batch_size=8)
     assert float(model.joint_steps) == 3
 
 
@@ -223,7 +231,7 @@ def test_loss_is_the_weighted_sum_of_the_logged_terms(make_model, batch, loss_co
 
 
 @pytest.mark.parametrize("form", ["levels", "likelihood"])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", DIFFERENT_STAGES)
 def test_fit_on_a_tiny_problem_lowers_the_loss(stage, form, make_model, batch):
     loss = LossConfig(similarity_form=form, local_form="likelihood", local=0.2, adversarial=0.01)
     optimizers = {group: keras.optimizers.Adam(1e-2) for group in GROUPS}
@@ -433,9 +441,7 @@ json.dump(told, open("told.json", "w"), default=str)
 """
 
 
-def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(
-    make_model, batch, tmp_path, environment
-):
+def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(make_model, batch, tmp_path):
     inputs, labels = batch
     model = make_model(dropout=0.5)
     schedule = keras.optimizers.schedules.CosineDecay(1e-2, 50)
@@ -445,9 +451,7 @@ def test_saved_model_goes_on_in_a_fresh_process_as_if_never_saved(
     model.save(tmp_path / "model.keras")
     arrays = {f"{m}.{name}": each for m, a in inputs.items() for name, each in a.items()}
     np.savez(tmp_path / "batch.npz", labels=labels, **arrays)
-    subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=tmp_path, check=True, timeout=120, env=environment
-    )
+    run_fresh(PROGRAM, tmp_path)
     told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
     assert told["stage"] == "joint"
     assert told["config"] == json.loads(json.dumps(model.get_config(), default=str))
