@@ -104,7 +104,7 @@ def test_read_word_vectors_gensim_s_own_files_agree(tmp_path):
         (b"", "v.txt", "holds no word vector"),
         (b"\x80\x04\x95", "v.bin", "a pickle, which is not opened"),
         (b"PK\x03\x04rest", "v.zip", "is a zip archive. Unpack it"),
-        (gzip.compress(text())[:-12], "v.gz", "cannot be read: "),
+        (gzip.compress(text(), mtime=0)[:-12], "v.gz", "cannot be read: "),
         (text(header=True)[:-17], "v.txt", "is cut off: 2 of 3 words are there"),
         (text(header=True)[:-14], "v.txt", "is cut off in line 4"),
         (text()[:-9], "v.txt", "is cut off in line 3"),
@@ -115,6 +115,7 @@ def test_read_word_vectors_gensim_s_own_files_agree(tmp_path):
         (b"a 1 2\nb 1 x\n", "v.txt", "line 2: there must be a word and 2 numbers"),
         (b"dog 1 nan 2\n", "v.txt", "the vector of 'dog' holds a number that is not finite"),
     ],
+    ids=lambda value: "data" if isinstance(value, bytes) else value,
 )
 def test_read_word_vectors_unusable_file_raises_with_its_path(write, data, name, message):
     path = write(data, name)
