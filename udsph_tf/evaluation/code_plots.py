@@ -20,6 +20,16 @@ def plot_bits(report: Mapping[str, Any], path: str | os.PathLike) -> None:
 
     Raises:
         OSError: the file cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from udsph_tf.evaluation import report_codes
+        >>> report = report_codes({"image": np.array([[128], [128], [0]], np.uint8)})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "bits.png")
+        ...     plot_bits(report, path)
+        ...     path.read_bytes()[1:4]
+        b'PNG'
     """
     with_new = "drifted" in report
     figure, axes, *below = new_figure((1, 1) if with_new else (1,))
@@ -53,6 +63,16 @@ def plot_code_distances(report: Mapping[str, Any], path: str | os.PathLike) -> N
 
     Raises:
         OSError: the file cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from udsph_tf.evaluation import report_codes
+        >>> report = report_codes({"image": np.array([[128], [128], [0]], np.uint8)})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "distances.png")
+        ...     plot_code_distances(report, path)
+        ...     path.read_bytes()[1:4]
+        b'PNG'
     """
     figure, axes, *below = new_figure((3, 2) if "own" in report else (1,))
     for (modality, each), style in zip(report["modalities"].items(), STYLES, strict=False):

@@ -43,6 +43,13 @@ def report_codes(
 
     Raises:
         ValueError: there are no codes, the modalities differ, or the rate is out of range.
+
+    Example:
+        Three items, of which two share a code.
+
+        >>> report = report_codes({"image": np.array([[128], [128], [0]], np.uint8)})
+        >>> report["modalities"]["image"]["collisions"]["distinct"]
+        2
     """
     if not codes or min(map(len, codes.values())) == 0:
         raise ValueError("`codes` must hold at least one code a modality")
@@ -81,7 +88,13 @@ def report_codes(
 
 
 def format_code_report(report: Mapping[str, Any]) -> str:
-    """A report as an aligned table, a column a modality."""
+    """A report as an aligned table, a column a modality.
+
+    Example:
+        >>> codes = np.array([[128], [128], [0]], np.uint8)
+        >>> format_code_report(report_codes({"image": codes})).splitlines()[0]
+        '3 items, 8 bits'
+    """
     modalities = report["modalities"]
     rows = [("", list(modalities))]
 

@@ -18,6 +18,10 @@ class EnergyTest(NamedTuple):
         p_value: chance of an energy distance as great as this one if there were no difference.
         coefficient: the energy distance as a share of its greatest value, in [0, 1]: how much the
             two differ, whatever their sizes.
+
+    Example:
+        >>> EnergyTest(p_value=0.001, coefficient=0.25).p_value
+        0.001
     """
 
     p_value: float
@@ -60,7 +64,7 @@ def energy_test(
         ValueError: a set has fewer than two codes, or their lengths differ.
 
     Example:
-        >>> random = np.random.default_rng(0)
+        >>> random = np.random.default_rng(1)
         >>> codes = random.integers(0, 256, (600, 2)).astype(np.uint8)
         >>> energy_test(codes[:300], codes[300:] | 1).p_value
         0.001

@@ -28,7 +28,13 @@ and dashes tell them apart in grey."""
 
 
 def new_figure(panels: tuple[int, ...] = (1,)) -> tuple["Figure | Axes", ...]:
-    """A figure and its axes, one above the other, with heights in these proportions."""
+    """A figure and its axes, one above the other, with heights in these proportions.
+
+    Example:
+        >>> figure, above, below = new_figure((3, 2))
+        >>> len(figure.axes)
+        2
+    """
     # Drawing is rare and matplotlib slow to import; training imports this package.
     from matplotlib.figure import Figure
 
