@@ -23,7 +23,7 @@ from absl import app, flags
 from PIL import Image
 
 from udsph_tf.codes import unpack
-from udsph_tf.data.images import decode_and_resize, load_pixels, read_image
+from udsph_tf.data.images import decode_and_resize, decode_picture, load_pixels, read_image
 from udsph_tf.export.items import held_back_items
 from udsph_tf.export.quantization_report import quantization_report, report_table
 from udsph_tf.export.verification import (
@@ -108,8 +108,7 @@ def _resizes(size):
         return act
 
     def plain(data):
-        picture = tf.io.decode_image(data, channels=3, expand_animations=False)
-        image = tf.image.resize(picture, [size, size], antialias=False)
+        image = tf.image.resize(decode_picture(tf.constant(data)), [size, size], antialias=False)
         return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
     return {

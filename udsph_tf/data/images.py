@@ -37,6 +37,7 @@ __all__ = [
     "MAX_IMAGE_PIXELS",
     "checked_picture",
     "decode_and_resize",
+    "decode_picture",
     "load_pixels",
     "pixels_or_reason",
     "read_image",
@@ -51,6 +52,7 @@ OPENMOJI_SIZE = 144
 """Pixels a side at which OpenMoji's drawings are rendered."""
 
 RESIZE_RECIPE = {
+    "jpeg": "decoded with the accurate integer inverse transform (libjpeg's default, islow)",
     "channels": "RGB; an alpha channel is dropped, the first frame of an animated GIF is used",
     "orientation": "EXIF orientation is ignored",
     "aspect_ratio": "not kept",
@@ -142,15 +144,28 @@ def source_fingerprint(source: str) -> str:
     return f"{source}@{status.st_size}.{status.st_mtime_ns}"
 
 
+def decode_picture(data: tf.Tensor) -> tf.Tensor:
+    """Encoded bytes (scalar string) to pixels (height, width, 3) uint8, as a part of a graph.
+
+    JPEG is decoded with the accurate inverse transform, as browsers, phones and Pillow do it;
+    TensorFlow's default is the fast one, which would change one bit of a code in a hundred.
+    """
+    data = first_gif_frame(data)
+    image = tf.cond(
+        tf.io.is_jpeg(data),
+        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
+    )
+    return tf.ensure_shape(image, [None, None, 3])
+
+
 @functools.cache
 def decode_and_resize(size: int) -> tf.types.experimental.PolymorphicFunction:
     """A `tf.function` from encoded bytes (scalar string) to pixels (size, size, 3) uint8."""
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def decode(data):
-        data = first_gif_frame(data)
-        image = tf.io.decode_image(data, channels=3, expand_animations=False)
-        image.set_shape([None, None, 3])
+        image = decode_picture(data)
         image = tf.image.resize(image, [size, size], method="bilinear", antialias=True)
         return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 

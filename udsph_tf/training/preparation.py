@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 // no colour management, the first frame of an animation: what the encoder was trained on.
 //
 // PNG is decoded here and not by the browser, whose canvas multiplies colours by alpha. The other
-// formats are the browser's. Its JPEG decoder uses the accurate inverse transform where the training
-// pipeline uses TensorFlow's default, the fast one, so a JPEG's pixels differ by a level or two.
+// formats are the browser's, whose JPEG decoder uses the accurate inverse transform, as training does.
 
 import { convertIndexedToRgb, decode } from "fast-png";
 

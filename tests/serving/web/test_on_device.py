@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image, ImageCms
 
 from udsph_tf.codes import hamming_distance, unpack
@@ -171,7 +170,7 @@ def encoded(image, form, **options):
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # the camera was held upright
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-EXACT = {
+PICTURES = {
     "rgb": encoded(picture("RGB", 97, 61), "PNG"),
     "same size": encoded(picture("RGB", 32, 32), "PNG"),
     "tall": encoded(picture("RGB", 3, 400), "PNG"),
@@ -189,32 +188,19 @@ EXACT = {
     "webp": encoded(picture("RGB", 70, 50), "WEBP", lossless=True),
     "turned webp": encoded(picture("RGB", 70, 50), "WEBP", lossless=True, exif=TURNED),
     "turned png": encoded(picture("RGB", 70, 50), "PNG", exif=TURNED),
-}
-JPEGS = {
-    "rgb": encoded(picture("RGB", 160, 90), "JPEG", quality=90),
-    "turned": encoded(picture("RGB", 160, 90), "JPEG", quality=90, exif=TURNED),
-    "grey": encoded(picture("L", 160, 90), "JPEG", quality=90),
-    "progressive": encoded(picture("RGB", 160, 90), "JPEG", progressive=True),
+    "jpeg": encoded(picture("RGB", 160, 90), "JPEG", quality=90),
+    "turned jpeg": encoded(picture("RGB", 160, 90), "JPEG", quality=90, exif=TURNED),
+    "grey jpeg": encoded(picture("L", 160, 90), "JPEG", quality=90),
+    "progressive jpeg": encoded(picture("RGB", 160, 90), "JPEG", progressive=True),
 }
 
 
 @needs_packages
-def test_pixels_of_everything_but_jpeg_equal_pythons(page):
-    for name, data in EXACT.items():
+def test_pixels_equal_pythons(page):
+    for name, data in PICTURES.items():
         for size in (32, 128):
             wrong = np.abs(page.pixels(data, size) - load_pixels(data, size))
             assert wrong.max() == 0, (name, size, wrong.max())
-
-
-@needs_packages
-def test_pixels_of_jpeg_equal_those_of_the_accurate_transform(page):
-    """Python decodes with TensorFlow's default, the fast inverse transform; browsers do not."""
-    for name, data in JPEGS.items():
-        decoded = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
-        accurate = load_pixels(encoded(Image.fromarray(decoded), "PNG"), 128)
-        pixels = page.pixels(data, 128)
-        assert (pixels == accurate).all(), name
-        assert np.abs(pixels - load_pixels(data, 128)).mean() < 2, name
 
 
 @needs_packages
@@ -223,7 +209,7 @@ def test_pixels_of_what_is_no_picture_say_why(page):
         const { pixelsOf } = await load("picture.js");
         return pixelsOf(new Blob([bytes(values[0])]));
     """
-    whole = EXACT["rgb"]
+    whole = PICTURES["rgb"]
     too_large = whole[:16] + (50_000).to_bytes(4) * 2 + whole[24:]
     assert "empty" in page.compute(script, b"")
     assert "not a picture" in page.compute(script, b"this is no picture, however long it may be")
@@ -264,9 +250,7 @@ def test_codes_and_hits_equal_pythons(page, tiny_export, tiny_pairs, served_inde
         outputs = encoder.run([Path(source).read_bytes()])
         page.choose(source)
         differing = unpack(page.code()) != unpack(outputs["packed"])
-        if Path(source).suffix == ".png":
-            assert not (differing & (np.abs(outputs["hash"]) >= 1e-4)).any(), source
-        assert differing.sum() <= 1, source
+        assert not (differing & (np.abs(outputs["hash"]) >= 1e-4)).any(), source
         (hits,) = index.search(page.code(), "image", 24)
         expected = [(index.catalogue.find(hit.item.id), hit.distance) for hit in hits]
         assert page.hits() == expected
