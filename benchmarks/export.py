@@ -63,11 +63,10 @@ def bits(run: RunFolder, artefacts: Path) -> dict:
     tokenizer = text_tokenizer(run.config(), run.vocabulary)
     models = {each: run.load(f"{each}_encoder") for each in items}
     rows = {"image": items["image"].rows, "text": tokenizer.encode(pairs.texts)}
-    logits, codes = {}, {}
+    logits, codes = {}, codes_of_forms(artefacts, items)
     for modality, model in models.items():
         writer = hash_writer(model, f"{modality}_logits")
         logits[modality] = reference_codes(writer, rows[modality])
-        codes[modality] = codes_of_forms(artefacts, modality, items[modality])
     compared = {
         modality: {form: compare_codes(logits[modality], each) for form, each in forms.items()}
         for modality, forms in codes.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from udsph_tf.export.tflite import TEXT_VARIANTS, image_tflite, text_tflite
+from udsph_tf.export.tflite import image_tflite, text_tflite
 from udsph_tf.files import new_folder
 from udsph_tf.networks import code_writer
 from udsph_tf.training import RunFolder
@@ -31,15 +31,18 @@ def main(_):
         "bit_order": "big",
         "size": config.image.size,
     }
+
+    def facts(modality):
+        return lambda variant: {**shared, "modality": modality, "variant": variant}
+
+    files = {
+        "image": image_tflite(image, facts("image")),
+        "text": text_tflite(text, tokenizer, facts("text")),
+    }
     with new_folder(_OUT.value) as folder:
-        for weights in ("float32", "float16", "dynamic"):
-            facts = {**shared, "modality": "image", "variant": weights}
-            content = image_tflite(image, facts, weights=weights)
-            (folder / f"image.{weights}.tflite").write_bytes(content)
-        for weights in TEXT_VARIANTS:
-            facts = {**shared, "modality": "text", "variant": weights}
-            content = text_tflite(text, tokenizer, facts, weights=weights)
-            (folder / f"text.{weights}.tflite").write_bytes(content)
+        for modality, variants in files.items():
+            for variant, content in variants.items():
+                (folder / f"{modality}.{variant}.tflite").write_bytes(content)
     for path in sorted(Path(_OUT.value).iterdir()):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 

@@ -7,7 +7,14 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from udsph_tf.litert import LiteRTModel, convert, convert_model, num_cores, write_saved_model
+from udsph_tf.litert import (
+    LiteRTModel,
+    convert,
+    convert_model,
+    convert_model_variants,
+    num_cores,
+    write_saved_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,16 @@ def test_convert_model_dynamic_is_a_quarter_of_the_size_and_close(model, content
 def test_convert_model_twice_gives_equal_bytes(model, content):
     # The checksum of an export is of these bytes, and an index is bound to it.
     assert convert_model(model) == content
+
+
+def test_convert_model_variants_are_the_files_that_are_made_one_by_one(model, content):
+    files = convert_model_variants(model, ("dynamic", "float32"))
+    assert files == {"dynamic": convert_model(model, weights="dynamic"), "float32": content}
+
+
+def test_convert_to_unknown_weights_is_an_error(model):
+    with pytest.raises(ValueError, match="`weights` must be .* Received: weights='int4'"):
+        convert_model(model, weights="int4")
 
 
 def test_convert_of_an_op_beyond_the_built_in_set_fails_at_conversion():

@@ -19,6 +19,8 @@ __all__ = [
     "LiteRTModel",
     "convert",
     "convert_model",
+    "convert_model_variants",
+    "convert_variants",
     "num_cores",
     "write_saved_model",
 ]
@@ -70,31 +72,57 @@ def convert(
     Raises:
         ValueError: unknown `weights`.
     """
-    if weights not in ("float32", "float16", "dynamic"):
-        raise ValueError(
-            f"`weights` must be 'float32', 'float16' or 'dynamic'. Received: weights={weights!r}"
-        )
+    return convert_variants(function, input_spec, (weights,), custom_ops=custom_ops)[weights]
+
+
+def convert_variants(
+    function: Callable,
+    input_spec: tf.TensorSpec,
+    variants: Sequence[str],
+    *,
+    custom_ops: bool = False,
+) -> dict[str, bytes]:
+    """As `convert`, a file for each way to store weights; the function is traced once for all.
+
+    Raises:
+        ValueError: one of `variants` is unknown.
+    """
+    for weights in variants:
+        if weights not in ("float32", "float16", "dynamic"):
+            raise ValueError(
+                "`weights` must be 'float32', 'float16' or 'dynamic'. "
+                f"Received: weights={weights!r}"
+            )
     # The archive finds the variables that the function uses. Converted from a bare tf.Module,
     # a file would lose its weights without an error.
     archive = keras.export.ExportArchive()
     archive.add_endpoint(name=SIGNATURE, fn=function, input_signature=[input_spec])
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(archive, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        converter.allow_custom_ops = custom_ops
-        if weights != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if weights == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        return converter.convert()
+        return {weights: _convert(folder, weights, custom_ops) for weights in variants}
 
 
 def convert_model(model: keras.Model, *, weights: str = "float32") -> bytes:
     """`convert` for a functional model with one input tensor and a dict of outputs."""
+    return convert_model_variants(model, (weights,))[weights]
+
+
+def convert_model_variants(model: keras.Model, variants: Sequence[str]) -> dict[str, bytes]:
+    """`convert_variants` for a functional model with one input tensor and a dict of outputs."""
     (tensor,) = model.inputs
     spec = tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name)
-    return convert(lambda inputs: model(inputs, training=False), spec, weights=weights)
+    return convert_variants(lambda inputs: model(inputs, training=False), spec, variants)
+
+
+def _convert(folder: str, weights: str, custom_ops: bool) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    converter.allow_custom_ops = custom_ops
+    if weights != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if weights == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
 
 
 class LiteRTModel:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,8 +8,16 @@ import tensorflow_text  # noqa: F401  (registers the tokenizer's operations)
 from udsph_tf.artefacts import ExportError
 from udsph_tf.codes import binarize, pack
 from udsph_tf.data.images import load_pixels
+from udsph_tf.export import probe
 from udsph_tf.export.contract import saved_model_operations
-from udsph_tf.export.verification import NEAR_ZERO, run_saved_model
+from udsph_tf.export.verification import NEAR_ZERO, run_saved_models
+
+# Runs in the place of TensorFlow: the first model writes its outputs, the second fails.
+PROBE_THAT_FAILS = """
+import pathlib, sys
+pathlib.Path(sys.argv[3]).touch()
+raise RuntimeError("no such operation")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,26 +35,38 @@ def assert_equal_codes(logits, packed):
     assert np.abs(logits[different]).max(initial=0) < NEAR_ZERO
 
 
-def test_image_saved_model_without_udsph_tf_writes_keras_codes(
-    tiny_export, keras_side, pictures, pixels, tmp_path, monkeypatch
+def test_saved_models_without_udsph_tf_write_keras_codes(
+    tiny_export, keras_side, pictures, pixels, texts, tmp_path, monkeypatch
 ):
     # The process that runs it finds a udsph_tf that cannot be imported.
     (tmp_path / "udsph_tf").mkdir()
     (tmp_path / "udsph_tf" / "__init__.py").write_text("raise ImportError('not here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    outputs = run_saved_model(tiny_export / "image" / "1", pictures)
-    logits = keras_side.image(pixels)
-    assert_equal_codes(logits, outputs["packed"])
-    np.testing.assert_allclose(outputs["hash"], np.tanh(logits), atol=1e-5)
+    image, text = (tiny_export / modality / "1" for modality in ("image", "text"))
+    outputs = run_saved_models({image: pictures, text: texts})
+    for folder, logits in ((image, keras_side.image(pixels)), (text, keras_side.text(texts))):
+        for loader in ("", "session_"):
+            assert_equal_codes(logits, outputs[folder][f"{loader}packed"])
+            np.testing.assert_allclose(outputs[folder][f"{loader}hash"], np.tanh(logits), atol=1e-5)
 
 
-def test_run_saved_model_in_a_process_that_imports_udsph_tf_is_an_error(
-    tiny_export, texts, tmp_path, monkeypatch
-):
-    (tmp_path / "sitecustomize.py").write_text("import udsph_tf")
+def test_run_saved_models_where_udsph_tf_is_imported_is_an_error(tiny_export, tmp_path):
+    # As this process has imported it.
+    np.savez(tmp_path / "in.npz", offsets=[0, 5], data=np.frombuffer(b"a red", np.uint8))
+    paths = [str(tiny_export / "text" / "1"), *(str(tmp_path / f"{n}.npz") for n in ("in", "out"))]
+    with pytest.raises(RuntimeError, match="udsph_tf was imported"):
+        probe.main(*paths)
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_run_saved_models_names_the_one_that_failed_and_says_why(tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("")
+    (tmp_path / "tensorflow_text.py").write_text("")
+    (tmp_path / "tensorflow.py").write_text(PROBE_THAT_FAILS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(ExportError, match="text/1 does not run:(?s:.*)udsph_tf was imported"):
-        run_saved_model(tiny_export / "text" / "1", texts[:1])
+    expected = r"^second does not run:\n(?s:.*)RuntimeError: no such operation"
+    with pytest.raises(ExportError, match=expected):
+        run_saved_models({Path("first"): [b"a"], Path("second"): [b"b"], Path("third"): [b"c"]})
 
 
 def test_image_saved_model_signatures_have_names_types_and_shapes(image_model):

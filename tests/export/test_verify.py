@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from udsph_tf.artefacts import MANIFEST, ExportError, read_manifest
+from udsph_tf.artefacts import MANIFEST, ExportError, changed_files, read_manifest
 from udsph_tf.commands.verify import run
 from udsph_tf.export.golden import GOLDEN, check_golden
 from udsph_tf.export.verification import EXACT_FORMS
@@ -36,7 +36,7 @@ def test_a_flipped_byte_in_any_file_is_found_and_only_that_file_is_named(copy):
         expected = {"files": [f"{copy / name} has been changed: its checksum is wrong"]}
         assert verify(copy) == expected
         (copy / name).write_bytes(content)
-    assert verify(copy)["files"] == []
+    assert changed_files(copy) == []
 
 
 def test_a_flipped_byte_anywhere_in_the_manifest_is_found(copy):

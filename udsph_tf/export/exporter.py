@@ -105,7 +105,7 @@ def export(
     variants = len(IMAGE_VARIANTS) + len(TEXT_VARIANTS) - (calibration is None)
     with (
         new_folder(out, overwrite=overwrite) as folder,
-        tqdm(total=variants + 7, desc="export", unit="step") as steps,
+        tqdm(total=variants + 6, desc="export", unit="step") as steps,
     ):
 
         def facts(modality, variant):
@@ -137,12 +137,12 @@ def export(
         asked = items["text"].encoded[:_WARMUP_ITEMS]
         write_warmup(folder / "text" / "1", "text", {"serving_default": asked})
         steps.update()
-        for weights in ("float32", "float16", "dynamic"):
-            content = image_tflite(image_writer, facts("image", weights), weights=weights)
-            write(f"image.{weights}.tflite", content)
-        for weights in TEXT_VARIANTS:
-            content = text_tflite(text_writer, tokenizer, facts("text", weights), weights=weights)
-            write(f"text.{weights}.tflite", content)
+        files = image_tflite(image_writer, lambda variant: facts("image", variant))
+        for variant, content in files.items():
+            write(f"image.{variant}.tflite", content)
+        files = text_tflite(text_writer, tokenizer, lambda variant: facts("text", variant))
+        for variant, content in files.items():
+            write(f"text.{variant}.tflite", content)
         int8 = None
         if calibration is not None:
             seen = candidates(calibration, _CANDIDATES * calibration_items, size)
@@ -157,10 +157,8 @@ def export(
             )
             write("image.int8.tflite", content)
             int8 = {"calibration_items": len(chosen), "head": int8_head}
-        codes = {}
-        for modality, each in items.items():
-            codes[modality] = codes_of_forms(folder, modality, each)
-            steps.update()
+        codes = codes_of_forms(folder, items)
+        steps.update()
         verification = {
             modality: {form: compare_codes(logits[modality], each) for form, each in forms.items()}
             for modality, forms in codes.items()

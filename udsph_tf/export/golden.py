@@ -80,11 +80,11 @@ def check_golden(folder: str | Path) -> list[str]:
     pixels = np.stack([_read(folder / each["pixels"]) for each in golden["image"]])
     texts = [each["text"].encode() for each in golden["text"]]
     items = {"image": Items(images, pixels), "text": Items(texts, np.array(texts, dtype=object))}
-    wrong = []
+    wrong, codes = [], codes_of_forms(folder, items)
     for modality in items:
         logits = np.array([each["logits"] for each in golden[modality]])
         expected = [each["packed"] for each in golden[modality]]
-        for form, packed in codes_of_forms(folder, modality, items[modality]).items():
+        for form, packed in codes[modality].items():
             if form in EXACT_FORMS:
                 different = _bits(packed) != _bits(pack(binarize(logits)))
                 number = int((different & (np.abs(logits) >= NEAR_ZERO)).sum())

@@ -1,8 +1,8 @@
-"""Run one SavedModel in a process of its own; started by path, so that `udsph_tf` stays out.
+"""Run SavedModels in a process of their own; started by path, so that `udsph_tf` stays out.
 
-Usage: python probe.py <SavedModel> <inputs.npz> <outputs.npz>
+Usage: python probe.py (<SavedModel> <inputs.npz> <outputs.npz>)...
 
-It is run through both loaders: `tf.saved_model.load`, and the one of TensorFlow 1, whose C++ is
+Each is run through both loaders: `tf.saved_model.load`, and the one of TensorFlow 1, whose C++ is
 what TensorFlow Serving uses (outputs `session_...`).
 """
 
@@ -48,4 +48,5 @@ def _by_session(saved_model, batches):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for first in range(1, len(sys.argv), 3):
+        main(*sys.argv[first : first + 3])

@@ -1,5 +1,7 @@
 """TFLite files of the two encoders, for phones and for bulk encoding."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,7 @@ from udsph_tf.data.tokenizer import Tokenizer
 from udsph_tf.export.flatbuffer import finish
 from udsph_tf.export.int8_head import int8_head
 from udsph_tf.export.quantization import quantize
-from udsph_tf.litert import convert, convert_model
+from udsph_tf.litert import convert_model, convert_model_variants, convert_variants
 from udsph_tf.networks.encoder import code_writer
 
 __all__ = ["IMAGE_VARIANTS", "TEXT_VARIANTS", "image_int8_tflite", "image_tflite", "text_tflite"]
@@ -18,15 +20,23 @@ IMAGE_VARIANTS = ("float32", "float16", "dynamic", "int8")
 TEXT_VARIANTS = ("float32", "dynamic")
 
 
-def image_tflite(writer: keras.Model, facts: dict, *, weights: str = "float32") -> bytes:
+def image_tflite(
+    writer: keras.Model,
+    facts: Callable[[str], dict],
+    variants: Sequence[str] = ("float32", "float16", "dynamic"),
+) -> dict[str, bytes]:
     """`serving_default(pixels: uint8[n, size, size, 3])` to `packed` and `hash`, built-in ops only.
 
     Args:
         writer: from pixels to `packed` and `hash`.
-        facts: what the file says of itself, see `finish`.
-        weights: `"float32"`, `"float16"` or `"dynamic"`.
+        facts: from a variant to what its file says of itself, see `finish`.
+        variants: `"float32"`, `"float16"` or `"dynamic"`.
+
+    Returns:
+        A file for each variant.
     """
-    return finish(convert_model(writer, weights=weights), "image encoder", facts)
+    files = convert_model_variants(writer, variants)
+    return {each: finish(file, "image encoder", facts(each)) for each, file in files.items()}
 
 
 def image_int8_tflite(
@@ -58,8 +68,11 @@ def image_int8_tflite(
 
 
 def text_tflite(
-    writer: keras.Model, tokenizer: Tokenizer, facts: dict, *, weights: str = "float32"
-) -> bytes:
+    writer: keras.Model,
+    tokenizer: Tokenizer,
+    facts: Callable[[str], dict],
+    variants: Sequence[str] = TEXT_VARIANTS,
+) -> dict[str, bytes]:
     """`serving_default(text: string[n])` to `packed` and `hash`, tokenizer inside.
 
     Besides built-in ops it uses tensorflow-text's, which a runtime registers from
@@ -68,13 +81,16 @@ def text_tflite(
     Args:
         writer: from token ids to `packed` and `hash`.
         tokenizer: the run's tokenizer.
-        facts: what the file says of itself, see `finish`.
-        weights: `"float32"` or `"dynamic"`.
+        facts: from a variant to what its file says of itself, see `finish`.
+        variants: `"float32"` or `"dynamic"`.
+
+    Returns:
+        A file for each variant.
     """
-    content = convert(
+    files = convert_variants(
         lambda text: writer(tokenizer.ids(text), training=False),
         tf.TensorSpec([None], tf.string, name="text"),
-        weights=weights,
+        variants,
         custom_ops=True,
     )
-    return finish(content, "text encoder", facts)
+    return {each: finish(file, "text encoder", facts(each)) for each, file in files.items()}

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -23,7 +23,7 @@ __all__ = [
     "compare_codes",
     "open_tflite",
     "reference_codes",
-    "run_saved_model",
+    "run_saved_models",
 ]
 
 NEAR_ZERO = 1e-4
@@ -37,30 +37,37 @@ def reference_codes(hash_logits_model: keras.Model, inputs: np.ndarray) -> np.nd
     return hash_logits_model.predict(inputs, batch_size=64, verbose=0)
 
 
-def codes_of_forms(folder: str | Path, modality: str, items: Items) -> dict[str, np.ndarray]:
-    """Packed codes by every form of an encoder that is in the folder.
+def codes_of_forms(
+    folder: str | Path, items: Mapping[str, Items]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Packed codes by every form of the encoders that is in the folder.
 
     Args:
         folder: an export folder, finished or not.
-        modality: `"image"` or `"text"`.
-        items: n items of it.
+        items: by modality (`"image"`, `"text"`), n items of it.
 
     Returns:
-        By form, (n, num_bits / 8) uint8: `saved_model` through `tf.saved_model.load`,
-        `saved_model_session` through the loader of TensorFlow Serving, and `<variant>.tflite`.
+        By modality and form, (n, num_bits / 8) uint8: `saved_model` through
+        `tf.saved_model.load`, `saved_model_session` through the loader of TensorFlow Serving, and
+        `<variant>.tflite`.
 
     Raises:
-        ExportError: the SavedModel does not run.
+        ExportError: a SavedModel does not run.
     """
     folder = Path(folder)
-    outputs = run_saved_model(folder / modality / "1", items.encoded)
-    codes = {
-        "saved_model": outputs["packed"],
-        "saved_model_session": outputs["session_packed"],
-    }
-    for path in sorted(folder.glob(f"{modality}.*.tflite")):
-        form = path.name.removeprefix(f"{modality}.")
-        codes[form] = open_tflite(path).run(items.rows)["packed"]
+    asked = {folder / modality / "1": each.encoded for modality, each in items.items()}
+    outputs = run_saved_models(asked)
+    codes = {}
+    for modality, each in items.items():
+        found = outputs[folder / modality / "1"]
+        forms = {
+            "saved_model": found["packed"],
+            "saved_model_session": found["session_packed"],
+        }
+        for path in sorted(folder.glob(f"{modality}.*.tflite")):
+            form = path.name.removeprefix(f"{modality}.")
+            forms[form] = open_tflite(path).run(each.rows)["packed"]
+        codes[modality] = forms
     return codes
 
 
@@ -73,30 +80,46 @@ def open_tflite(path: Path, **options) -> LiteRTModel:
     return LiteRTModel(path.read_bytes(), **options)
 
 
-def run_saved_model(folder: str | Path, items: Sequence[bytes]) -> dict[str, np.ndarray]:
-    """Outputs of a SavedModel's `serving_default`, run in a process that never imports udsph_tf.
+def run_saved_models(items: Mapping[Path, Sequence[bytes]]) -> dict[Path, dict[str, np.ndarray]]:
+    """Outputs of SavedModels' `serving_default`, run in a process that never imports udsph_tf.
 
-    Those that the loader of TensorFlow 1 gives, which TensorFlow Serving uses, have `session_`
-    before their names.
+    One process runs them all, since importing TensorFlow takes longer than running them.
+
+    Args:
+        items: by folder of a SavedModel, what it is given.
+
+    Returns:
+        By folder, its outputs by name. Those that the loader of TensorFlow 1 gives, which
+        TensorFlow Serving uses, have `session_` before their names.
 
     Raises:
-        ExportError: the process failed; the message has its last lines.
+        ExportError: the process failed; the message names the SavedModel and has the last lines.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        inputs, outputs = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
-        offsets = np.cumsum([0, *(len(item) for item in items)])
-        np.savez(inputs, offsets=offsets, data=np.frombuffer(b"".join(items), dtype=np.uint8))
+        command, written = [sys.executable, probe.__file__], {}
+        for number, (folder, each) in enumerate(items.items()):
+            inputs, outputs = (Path(scratch, f"{name}{number}.npz") for name in ("in", "out"))
+            offsets = np.cumsum([0, *(len(item) for item in each)])
+            np.savez(inputs, offsets=offsets, data=np.frombuffer(b"".join(each), dtype=np.uint8))
+            command += [str(folder), str(inputs), str(outputs)]
+            written[folder] = outputs
         done = subprocess.run(
-            [sys.executable, probe.__file__, str(folder), str(inputs), str(outputs)],
+            command,
             capture_output=True,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
             check=False,
         )
         if done.returncode:
-            raise ExportError(f"{folder} does not run:\n{done.stderr[-2000:]}")
-        with np.load(outputs) as file:
-            return {name: file[name] for name in file.files}
+            # They are run in turn, each writing its outputs last.
+            failed = next(folder for folder, outputs in written.items() if not outputs.exists())
+            raise ExportError(f"{failed} does not run:\n{done.stderr[-2000:]}")
+        return {folder: _arrays(outputs) for folder, outputs in written.items()}
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
 
 
 def compare_codes(logits: np.ndarray, packed: np.ndarray) -> dict:
