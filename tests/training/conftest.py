@@ -5,6 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+from eager_steps import eager_steps
 from PIL import Image, ImageDraw
 
 from udsph_tf.config import Config, LossConfig, override
@@ -44,13 +45,19 @@ CONFIG = {
     "network": {"num_bits": 16, "hidden_dim": 32, "feature_dim": 16, "local_dim": 8},
     "loss": {"adversarial": 0.02, "local": 0.1, "gradient_penalty": 1.0, "instance": 0.1},
     "training": {
-        "batch_size": 16,
+        "batch_size": 24,
         "label_epochs": 2,
         "separate_epochs": 2,
         "joint_epochs": 2,
         "refine_epochs": 2,
     },
 }
+
+
+@pytest.fixture
+def eagerly(monkeypatch):
+    """The runs of the test make their steps eagerly."""
+    eager_steps(monkeypatch.setattr)
 
 
 @pytest.fixture

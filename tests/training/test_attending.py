@@ -85,14 +85,14 @@ def test_attend_averages_the_pieces_of_a_word(runs):
     assert (joined.title, apart.title) == ("a", "b")
 
 
-@pytest.mark.parametrize(
-    ("size", "shown"), [((60, 80), (256, 192)), ((80, 40), (128, 256)), ((9, 300), (256, 85))]
-)
-def test_attend_shows_the_picture_in_its_proportions(runs, tmp_path, size, shown):
-    Image.new("RGB", size, "red").save(tmp_path / "picture.png")
-    (pair,) = attend(runs["trainable"], [str(tmp_path / "picture.png")], ["red"])
-    assert pair.picture.shape == (*shown, 3)
-    assert (pair.picture == (255, 0, 0)).all()
+def test_attend_shows_the_picture_in_its_proportions(runs, tmp_path):
+    shown = {(60, 80): (256, 192), (80, 40): (128, 256), (9, 300): (256, 85)}
+    paths = [str(tmp_path / f"{width}.png") for width, _ in shown]
+    for size, path in zip(shown, paths, strict=True):
+        Image.new("RGB", size, "red").save(path)
+    pairs = attend(runs["trainable"], paths, ["red"] * 3)
+    assert [pair.picture.shape for pair in pairs] == [(*size, 3) for size in shown.values()]
+    assert all((pair.picture == (255, 0, 0)).all() for pair in pairs)
 
 
 def test_items_of_run_are_those_asked_for_in_that_order(runs):

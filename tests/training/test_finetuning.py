@@ -5,15 +5,20 @@ import signal
 
 import numpy as np
 import pytest
+from eager_steps import eager_steps
 from fresh_process import run_fresh, start_fresh
 
 from udsph_tf.config import to_toml
 from udsph_tf.export import export
+from udsph_tf.export.verification import compare_codes, reference_codes
+from udsph_tf.litert import LiteRTModel, convert_model
 from udsph_tf.networks.cut import cut
+from udsph_tf.networks.encoder import code_writer, hash_writer
 from udsph_tf.training import RunFolder, evaluate, fit, fitting
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.finetuning import prepare_finetuning
 from udsph_tf.training.material import prepare, run_pairs
+from udsph_tf.training.run_folder import text_tokenizer
 
 TABLES = {
     "image": {"trainable": False},
@@ -35,6 +40,8 @@ TABLES = {
 SHORT = {**TABLES["training"], "joint_epochs": 0, "finetune_epochs": 1, "refine_epochs": 0}
 
 RESUME = """
+from eager_steps import eager_steps
+eager_steps()
 from udsph_tf.config import load_config
 from udsph_tf.training import fit
 fit(load_config("config.toml"), "run", "cache", resume=True)
@@ -42,6 +49,8 @@ fit(load_config("config.toml"), "run", "cache", resume=True)
 
 # Killed from within, after the first epoch of the stage.
 FIT_AND_DIE = """
+from eager_steps import eager_steps
+eager_steps()
 import json, os, pathlib, signal, threading, time
 from udsph_tf.config import load_config
 from udsph_tf.training import fit
@@ -66,7 +75,9 @@ def config(make_config):
 def tuned_run(config, tmp_path_factory):
     """A finished run whose bodies were fine-tuned, the image's from a block on; and its cache."""
     folder = tmp_path_factory.mktemp("tuned")
-    return fit(config, folder / "run", folder / "cache"), folder / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        eager_steps(patch.setattr)
+        return fit(config, folder / "run", folder / "cache"), folder / "cache"
 
 
 def history(run):
@@ -130,6 +141,18 @@ def test_evaluate_finetuned_repeats_the_score_that_selected_the_epoch(tuned_run)
     assert sum(maps) / 2 == pytest.approx(run.require_finished()["validation_map"], abs=1e-9)
 
 
+def test_finetuned_encoders_write_equal_bits_on_a_device(tuned_run, config):
+    run, _ = tuned_run
+    ids = text_tokenizer(config, run.vocabulary).encode(run_pairs(run).texts)
+    for modality, inputs in (("image", _pixels(run, config)), ("text", ids)):
+        encoder = run.load(f"{modality}_encoder")
+        logits = reference_codes(hash_writer(encoder, "logits"), inputs)
+        file = LiteRTModel(convert_model(code_writer(encoder, "codes")))
+        said = compare_codes(logits, file.run(inputs)["packed"])
+        assert said["differing_bits_not_near_zero"] == 0
+
+
+@pytest.mark.slow
 def test_export_of_a_finetuned_run_is_one_network_with_equal_bits(tuned_run, tmp_path):
     run, _ = tuned_run
     pairs = run_pairs(run)
@@ -143,6 +166,7 @@ def test_export_of_a_finetuned_run_is_one_network_with_equal_bits(tuned_run, tmp
 
 
 def test_fit_finetune_from_pixels_trains_the_whole_image_body(make_config, tmp_path):
+    # The one run here whose steps are graphs.
     tables = {**SHORT, "finetune": "image", "finetune_from": ""}
     config = make_config({**TABLES, "training": tables})
     run = fit(config, tmp_path / "run", tmp_path / "cache")
@@ -164,7 +188,7 @@ def test_fit_finetune_from_pixels_trains_the_whole_image_body(make_config, tmp_p
 
 
 def test_fit_finetune_that_does_not_help_keeps_the_frozen_body(
-    make_config, tuned_run, tmp_path, monkeypatch
+    make_config, tuned_run, tmp_path, monkeypatch, eagerly
 ):
     config = make_config({**TABLES, "training": SHORT})
 

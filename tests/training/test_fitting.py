@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from eager_steps import eager_steps
 from fresh_process import run_fresh, start_fresh
 
 from udsph_tf.config import override, to_toml
@@ -14,6 +15,11 @@ from udsph_tf.training.callbacks import AfterEpoch, Validation
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.fitting import _train_label_net
 from udsph_tf.training.material import prepare, run_pairs
+
+EAGER = """
+from eager_steps import eager_steps
+eager_steps()
+"""
 
 RESUME = """
 from udsph_tf.config import load_config
@@ -39,21 +45,12 @@ fit(load_config("config.toml"), "run", "cache")
 
 
 @pytest.fixture(scope="module")
-def dying_run(make_config, tmp_path_factory):
-    """A run in another process, which is killed after its first whole epoch; and that process."""
-    folder = tmp_path_factory.mktemp("killed")
-    (folder / "config.toml").write_text(to_toml(make_config()), encoding="utf-8")
-    process = start_fresh(FIT_AND_DIE, folder)
-    yield RunFolder(folder / "run"), process
-    process.kill()
-    process.join()
-
-
-@pytest.fixture(scope="module")
-def finished_run(dying_run, make_config, tmp_path_factory):
-    """A whole run of the same configuration, and its cache. Not to be changed."""
+def finished_run(make_config, tmp_path_factory):
+    """A whole run, its steps eager, and its cache. Not to be changed."""
     folder = tmp_path_factory.mktemp("finished")
-    return fit(make_config(), folder / "run", folder / "cache"), folder / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        eager_steps(patch.setattr)
+        return fit(make_config(), folder / "run", folder / "cache"), folder / "cache"
 
 
 def history(run):
@@ -194,7 +191,7 @@ def test_evaluate_validation_repeats_the_score_that_selected_the_epoch(finished_
     assert sum(maps) / 2 == pytest.approx(run.require_finished()["validation_map"], abs=1e-9)
 
 
-def test_evaluate_nested_run_scores_every_length(make_config, tmp_path):
+def test_evaluate_nested_run_scores_every_length(make_config, tmp_path, eagerly):
     config = override(
         make_config(),
         {
@@ -229,15 +226,28 @@ def test_evaluate_unfinished_run_is_an_error(make_config, tmp_path):
 # --- Killed and resumed ---
 
 
-def test_fit_killed_and_resumed_ends_as_if_never_killed(finished_run, dying_run):
-    expected, _ = finished_run
-    killed_run, process = dying_run
+def test_fit_killed_and_resumed_ends_as_if_never_killed(finished_run, make_config, tmp_path):
+    check_killed_and_resumed(make_config(), finished_run[0], tmp_path, EAGER)
+
+
+@pytest.mark.slow
+def test_fit_as_graphs_killed_and_resumed_ends_as_if_never_killed(make_config, tmp_path):
+    expected = fit(make_config(), tmp_path / "whole", tmp_path / "cache")
+    (tmp_path / "killed").mkdir()
+    check_killed_and_resumed(make_config(), expected, tmp_path / "killed")
+
+
+def check_killed_and_resumed(config, expected, folder, begin=""):
+    """Kill a run after its first whole epoch, resume it, and compare it with one never killed."""
+    (folder / "config.toml").write_text(to_toml(config), encoding="utf-8")
+    process = start_fresh(begin + FIT_AND_DIE, folder)
     process.join(timeout=180)
     assert process.exitcode == -signal.SIGKILL
+    killed_run = RunFolder(folder / "run")
     done = killed_run.read_json("state")["epoch"]
     with pytest.raises(FileNotFoundError, match="--resume"):
         killed_run.require_finished()
-    run_fresh(RESUME, killed_run.path.parent)
+    run_fresh(begin + RESUME, folder)
     assert 1 <= done < 6
     lines, expected_lines = history(killed_run), history(expected)
     assert [line.keys() for line in lines] == [line.keys() for line in expected_lines]
@@ -258,12 +268,14 @@ class Killed(BaseException):
 
 
 def test_fit_killed_in_a_step_and_resumed_with_every_option_ends_as_if_never_killed(
-    make_config, tmp_path, monkeypatch
+    draw_pictures, make_config, tmp_path, monkeypatch, eagerly
 ):
     config = make_config(
         {
+            "data": {"root": str(draw_pictures(tmp_path / "pictures", 24))},
             "image": {"trainable": False},
             "training": {
+                "batch_size": 8,
                 "schedule": "linear",
                 "warmup_epochs": 1,
                 "optimizer": "adamw",
@@ -332,7 +344,7 @@ def test_fit_killed_in_a_step_and_resumed_with_every_option_ends_as_if_never_kil
 
 
 def test_fit_with_a_frozen_image_body_and_fewer_items_than_a_batch(
-    draw_pictures, make_config, tmp_path
+    draw_pictures, make_config, tmp_path, eagerly
 ):
     folder = draw_pictures(tmp_path / "pictures", 24)
     (folder / "05.png").write_bytes((folder / "05.png").read_bytes()[:60])

@@ -55,7 +55,7 @@ def test_recall_both_ways_a_picture_asks_once_and_is_found_once():
     assert found["text_to_image"]["2"] == 1.0
 
 
-def test_fit_without_labels_learns_and_measures_instances_alone(captioned, tmp_path):
+def test_fit_without_labels_learns_and_measures_instances_alone(captioned, tmp_path, eagerly):
     config = make_config("flickr8k", captioned)
     run = fit(config, tmp_path / "run", tmp_path / "cache")
     assert run.require_finished()["validation_measure"] == "recall"

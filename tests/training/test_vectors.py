@@ -85,7 +85,7 @@ def test_encoders_of_vectors_start_at_vectors_with_the_training_statistics(run, 
 
 
 def test_fit_with_noise_stopped_and_resumed_ends_as_if_it_never_stopped(
-    configure, cache, tmp_path, monkeypatch
+    configure, cache, tmp_path, monkeypatch, eagerly
 ):
     tables = {"data": {"num_validation": 9}, "training": {"joint_epochs": 3}}
     config = configure({**tables, "image": {"vector_noise": 0.5}})
