@@ -245,9 +245,9 @@ def test_forward_accepts_integers_and_reals_alike(load):
     model = efficientnet_lite0((64, 64, 3))
     load(model, random_checkpoint())
     pixels = random_pixels(3, 64, 64, 3)
-    expected = model.predict(pixels, verbose=0)
+    expected = model(pixels)
     for dtype in ("int32", "float32", "float64"):
-        outputs = model.predict(pixels.astype(dtype), verbose=0)
+        outputs = model(pixels.astype(dtype))
         for name, value in expected.items():
             np.testing.assert_array_equal(outputs[name], value)
 
@@ -303,13 +303,13 @@ def test_save_and_load_in_a_fresh_process_needs_no_code_of_ours(load, tmp_path):
     program = """
 import keras, numpy
 model = keras.saving.load_model("body.keras", safe_mode=True)
-outputs = model.predict(numpy.load("pixels.npy"), verbose=0)
+outputs = model(numpy.load("pixels.npy"))
 numpy.savez("outputs.npz", name=model.name, **outputs)
 """
     run_fresh(program, tmp_path)
     with np.load(tmp_path / "outputs.npz") as outputs:
         assert outputs["name"] == "body"
-        for name, value in model.predict(pixels, verbose=0).items():
+        for name, value in model(pixels).items():
             np.testing.assert_allclose(outputs[name], value, rtol=1e-5, atol=1e-5)
 
 

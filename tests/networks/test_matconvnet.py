@@ -1,7 +1,5 @@
 """MatConvNet files, made here as MATLAB wrote them: structures, cells, row vectors."""
 
-import shutil
-
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -181,10 +179,10 @@ def test_read_matconvnet_version_7_3_names_the_remedy(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.95])
-def test_read_matconvnet_half_downloaded_file_raises(tmp_path, whole_file, share):
-    shutil.copy(whole_file, tmp_path / "cut.mat")
+def test_read_matconvnet_half_downloaded_file_raises(tmp_path, share):
+    savemat(tmp_path / "cut.mat", network())
     with open(tmp_path / "cut.mat", "r+b") as file:
-        file.truncate(int(share * whole_file.stat().st_size))
+        file.truncate(int(share * (tmp_path / "cut.mat").stat().st_size))
     with pytest.raises(ValueError, match=r"cut.mat is not a MATLAB 5 file, or is cut off"):
         read_matconvnet(tmp_path / "cut.mat")
 
