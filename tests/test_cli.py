@@ -579,7 +579,7 @@ def run_chain(paths, folder):
         load_config(paths["run"] / "config.toml"),
         {
             "data": {"root": ""},
-            "training": {"separate_epochs": 1, "joint_epochs": 1, "refine_epochs": 1},
+            "training": {"separate_epochs": 2, "joint_epochs": 0, "refine_epochs": 1},
         },
     )
     (folder / "tiny.toml").write_text(to_toml(config), encoding="utf-8")
