@@ -99,8 +99,8 @@ def test_info_says_what_is_served(milvus):
     assert milvus.get("/readyz").status_code == 200
 
 
-def test_absent_or_impossible_id_is_not_found(milvus):
-    for name in ("none", "half \ud83d", "003' or '1'='1", ""):
+def test_absent_id_is_not_found(milvus):
+    for name in ("none", "003' or '1'='1", ""):
         answer = post(milvus, "item", {"id": name})
         assert answer.status_code == 404, (name, answer.text)
 
