@@ -124,6 +124,11 @@ def _scores(name: str, seed: int, run: RunFolder, role: str) -> list[dict]:
             scores[f"own item R@1 {short}"] = one["own_item_recall_at_k"]["1"]
             scores[f"own item R@10 {short}"] = one["own_item_recall_at_k"]["10"]
             scores[f"MAP {short[0]}->item"] = directions[f"{asked}_to_item"]["map"]
+            if "unseen" in results and int(num_bits) == results["num_bits"]:
+                unseen = results["unseen"]["directions"][f"{asked}_to_{found}"]
+                scores[f"unseen MAP {short}"] = unseen["map"]
+                for group, each in unseen.get("by_label_group", {}).items():
+                    scores[f"unseen {group} MAP {short}"] = each["map"]
         rows.append({"variant": name, "num_bits": int(num_bits), "seed": seed, "scores": scores})
     return rows
 
