@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from udsph_tf.export.resize import resize
+from udsph_tf.data.resize import resize
 from udsph_tf.serving import ImageEncoder
 
 PAGE = Path(__file__).parent.parent / "docs" / "on-device.md"

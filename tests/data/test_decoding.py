@@ -50,11 +50,11 @@ def test_decode_pictures_begins_where_it_is_told(sources):
     assert shades(decode_pictures(sources, SIZE, 4, start=11)) == []
 
 
-@pytest.mark.parametrize("read_at_once", [1, 3, 32])
+@pytest.mark.parametrize("taken_at_once", [1, 3, 32])
 def test_decode_pictures_unusable_ones_are_black_and_named_and_the_others_stay(
-    sources, tmp_path, monkeypatch, read_at_once
+    sources, tmp_path, monkeypatch, taken_at_once
 ):
-    monkeypatch.setattr(decoding, "_READ_AT_ONCE", read_at_once)
+    monkeypatch.setattr(decoding, "_TAKEN_AT_ONCE", taken_at_once)
     mixed = broken(sources, tmp_path, damaged=[1, 8], missing=[2, 6])
     batches = list(decode_pictures(mixed, SIZE, 4))
     assert shades(batches) == [[0, 0, 0, 30], [40, 50, 0, 70], [0, 90, 100]]

@@ -97,6 +97,19 @@ def test_encode_pairs_by_beam_writes_the_same_files(codes, some_pairs, tiny_expo
     assert contents(out) == contents(codes)
 
 
+def test_encode_pairs_by_the_saved_models_gives_the_same_codes(
+    codes, some_pairs, tiny_export, tmp_path
+):
+    options = {"part_items": 30, "runner": "DirectRunner"}
+    encode_pairs(some_pairs, tiny_export, tmp_path, variant="saved_model", **options)
+    ours, theirs = CodeFiles(tmp_path), CodeFiles(codes)
+    assert [vars(each) for each in ours.problems] == [vars(each) for each in theirs.problems]
+    for modality, packed in theirs.codes().items():
+        np.testing.assert_array_equal(ours.codes()[modality], packed)
+    with pytest.raises(ValueError, match=r"udsph\.variant differs"):
+        encode_pairs(some_pairs, tiny_export, tmp_path, **options)
+
+
 def test_encode_pairs_with_an_unknown_runner_is_an_error(some_pairs, tiny_export, tmp_path):
     with pytest.raises(ValueError, match="FlnkRunner"):
         encode_pairs(some_pairs, tiny_export, tmp_path, runner="FlnkRunner")

@@ -191,6 +191,25 @@ def test_evaluate_validation_repeats_the_score_that_selected_the_epoch(finished_
     assert sum(maps) / 2 == pytest.approx(run.require_finished()["validation_map"], abs=1e-9)
 
 
+def test_evaluate_unseen_kinds_ask_by_themselves(finished_run):
+    run, cache = finished_run
+    pairs = run_pairs(run)
+    shapes = [each for each in pairs.label_names if each.startswith("shape=")]
+    asking = pairs.labels[pairs.indices("query")]
+    try:
+        for kinds in (shapes, shapes[:1]):
+            run.write_json("unseen", kinds)
+            results = evaluate(run, cache)
+            columns = [pairs.label_names.index(each) for each in kinds]
+            direction = results["unseen"]["directions"]["image_to_text"]
+            assert direction["num_queries"] == asking[:, columns].any(axis=1).sum() > 0
+            if kinds == shapes:
+                assert direction["map"] == results["summary"]["image_to_text"]["map"]
+    finally:
+        (run.path / "unseen.json").unlink()
+        evaluate(run, cache)
+
+
 def test_evaluate_nested_run_scores_every_length(make_config, tmp_path, eagerly):
     config = override(
         make_config(),

@@ -23,6 +23,13 @@ def add(subcommands) -> None:
         "--part-items", type=positive, default=4096, metavar="N", help="items of a file (4096)"
     )
     parser.add_argument(
+        "--variant",
+        default="float32",
+        choices=("float32", "saved_model"),
+        help="which form of the encoders runs: float32, by LiteRT, the fast one on CPUs, or "
+        "saved_model, by TensorFlow, for accelerators (float32)",
+    )
+    parser.add_argument(
         "--runner",
         metavar="NAME",
         help="DirectRunner, PrismRunner, FlinkRunner, SparkRunner or DataflowRunner of Apache Beam "
@@ -49,6 +56,7 @@ def run(args: argparse.Namespace) -> None:
         args.artefacts,
         args.out,
         part_items=args.part_items,
+        variant=args.variant,
         runner=args.runner,
         runner_options=args.runner_option,
         overwrite=args.overwrite,

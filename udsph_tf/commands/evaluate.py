@@ -53,6 +53,10 @@ def run(args: argparse.Namespace) -> None:
         if any(each["map"] is not None for each in directions.values()):
             print(format_table(directions))
         print(_own_items(directions))
+    if "unseen" in results:
+        kinds = ", ".join(results["unseen"]["kinds"])
+        print(f"\nAsked by items of kinds that training has not seen ({kinds})")
+        print(format_table(results["unseen"]["directions"]))
 
 
 def _own_items(directions: dict) -> str:

@@ -30,6 +30,7 @@ from PIL import Image, UnidentifiedImageError
 
 from udsph_tf.data.mat_pictures import mat_picture
 from udsph_tf.data.picture_headers import first_gif_frame
+from udsph_tf.data.resize import resize
 
 __all__ = [
     "ImageError",
@@ -67,7 +68,10 @@ RESIZE_RECIPE = {
 }
 
 # What TensorFlow decodes. Pillow's other readers are not even tried on a file nobody vouches for.
+_JPEG = b"\xff\xd8\xff"
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
+# Up to so many pixels NumPy resizes faster than TensorFlow. (Both to the same bits.)
+_SMALL = 240 * 320
 _ARCHIVE_ERRORS = (
     EOFError,
     OSError,
@@ -153,7 +157,7 @@ def decode_picture(data: tf.Tensor) -> tf.Tensor:
     data = first_gif_frame(data)
     image = tf.cond(
         tf.io.is_jpeg(data),
-        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: _decode_jpeg(data),
         lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
     )
     return tf.ensure_shape(image, [None, None, 3])
@@ -165,9 +169,7 @@ def decode_and_resize(size: int) -> tf.types.experimental.PolymorphicFunction:
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def decode(data):
-        image = decode_picture(data)
-        image = tf.image.resize(image, [size, size], method="bilinear", antialias=True)
-        return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
+        return _resized(decode_picture(data), size)
 
     return decode
 
@@ -189,7 +191,11 @@ def load_pixels(data: bytes, size: int) -> np.ndarray:
     """
     data = checked_picture(data)
     try:
-        return decode_and_resize(size)(tf.constant(data)).numpy()
+        # As `decode_and_resize`, without the cost of starting a graph with branches for each.
+        picture = _decode_jpeg(data) if data.startswith(_JPEG) else _decode(tf.constant(data))
+        if picture.shape[0] * picture.shape[1] <= _SMALL:
+            return resize(picture.numpy(), size)
+        return _resize(size)(picture).numpy()
     except tf.errors.OpError as error:
         raise ImageError(f"cannot be decoded: {_reason(error.message)}") from error
 
@@ -233,6 +239,24 @@ def pixels_or_reason(source: str, size: int) -> np.ndarray | str:
         return load_pixels(read_image(source), size)
     except ImageError as error:
         return str(error)
+
+
+def _decode_jpeg(data: tf.Tensor | bytes) -> tf.Tensor:
+    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+_decode = tf.function(decode_picture, input_signature=[tf.TensorSpec([], tf.string)])
+
+
+def _resized(image: tf.Tensor, size: int) -> tf.Tensor:
+    image = tf.image.resize(image, [size, size], method="bilinear", antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
+
+
+@functools.cache
+def _resize(size: int) -> tf.types.experimental.PolymorphicFunction:
+    spec = tf.TensorSpec([None, None, 3], tf.uint8)
+    return tf.function(lambda image: _resized(image, size), input_signature=[spec])
 
 
 def _check_length(length: int) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from udsph_tf.artefacts import MANIFEST, ExportError, write_manifest
+from udsph_tf.data import resize
 from udsph_tf.data.catalogue import CATALOGUE
 from udsph_tf.data.pairs import Pairs
-from udsph_tf.export import resize
 from udsph_tf.export.contract import signatures
 from udsph_tf.export.description import counts_by_role, describe
 from udsph_tf.export.golden import write_golden

@@ -28,15 +28,16 @@ class PartEncoder(ModelHandler[Part, tuple[Part, EncodedItems], ItemEncoder]):
 
     Args:
         artefacts: the export folder, as the workers see it.
+        variant: as for `ItemEncoder`.
     """
 
-    def __init__(self, artefacts: str):
+    def __init__(self, artefacts: str, variant: str):
         super().__init__()
-        self._artefacts = artefacts
+        self._artefacts, self._variant = artefacts, variant
 
     def load_model(self) -> ItemEncoder:
-        """The encoders, with an interpreter a core."""
-        return ItemEncoder(self._artefacts)
+        """The encoders."""
+        return ItemEncoder(self._artefacts, self._variant)
 
     def run_inference(
         self,
@@ -61,6 +62,7 @@ def encode_with_beam(
     parts: Sequence[Part],
     artefacts: str | os.PathLike,
     folder: str | os.PathLike,
+    variant: str,
     runner: str,
     runner_options: Sequence[str] = (),
 ) -> None:
@@ -72,6 +74,7 @@ def encode_with_beam(
         parts: what to encode.
         artefacts: the export folder.
         folder: where the files go.
+        variant: as for `ItemEncoder`.
         runner: a runner of Apache Beam.
         runner_options: its options, each `name=value`, or `name` for a switch.
 
@@ -85,6 +88,6 @@ def encode_with_beam(
         _ = (
             pipeline
             | "Parts" >> beam.Create(parts, reshuffle=True)
-            | "Encode" >> RunInference(PartEncoder(artefacts))
+            | "Encode" >> RunInference(PartEncoder(artefacts, variant))
             | "Write" >> beam.MapTuple(lambda part, encoded: write_part(folder, part, encoded))
         )

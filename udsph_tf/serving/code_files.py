@@ -40,7 +40,8 @@ class Part:
         number: of the part, from 0.
         count: how many parts there are.
         items: its items, in the order of the collection.
-        model: `model_checksum`, `num_bits`, `nested` and `dataset`, the same for every part.
+        model: `model_checksum`, `num_bits`, `nested`, `variant` and `dataset`, the same for every
+            part.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Part:
         return {
             "udsph.format": str(_FORMAT),
             "udsph.model_checksum": self.model["model_checksum"],
+            "udsph.variant": self.model["variant"],
             "udsph.num_bits": str(self.model["num_bits"]),
             "udsph.bit_order": BIT_ORDER,
             "udsph.items_sha256": digest.hexdigest(),

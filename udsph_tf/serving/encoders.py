@@ -1,4 +1,4 @@
-"""The exported encoders in this process: pictures or texts to packed codes, through LiteRT."""
+"""The exported encoders in this process: pictures or texts to packed codes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +8,27 @@ import numpy as np
 from udsph_tf.artefacts import read_manifest
 from udsph_tf.data.images import load_pixels
 from udsph_tf.data.tokenizer import as_bytes
-from udsph_tf.litert import LiteRTModel
+from udsph_tf.litert import SIGNATURE, LiteRTModel
 from udsph_tf.serving.query_check import QueryCheck
+from udsph_tf.serving.saved_model import SavedModel
 
 __all__ = ["ImageEncoder", "TextEncoder", "no_codes", "text_inputs"]
 
 
 class _EncoderHere:
     """What may be asked of an encoder behind a model server, too."""
+
+    def _read(self, artefacts: str | Path, modality: str, variant: str) -> dict:
+        """The manifest, once the files of the variant are found to be whole."""
+        if variant == "saved_model":
+            files = tuple(read_manifest(artefacts)["files"])
+            names = tuple(name for name in files if name.startswith(f"{modality}/1/"))
+        else:
+            names = (f"{modality}.{variant}.tflite",)
+        manifest = read_manifest(artefacts, names)
+        self.model_checksum: str = manifest["model_checksum"]
+        self.num_bits: int = manifest["num_bits"]
+        return manifest
 
     def is_ready(self) -> bool:
         """Whether it can be used: always, in this process."""
@@ -32,11 +45,12 @@ class _EncoderHere:
 
 
 class ImageEncoder(_EncoderHere):
-    """`image.<variant>.tflite` of an export folder.
+    """`image.<variant>.tflite` of an export folder through LiteRT, or its SavedModel.
 
     Args:
         artefacts: the export folder.
-        variant: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`; of texts the first and third.
+        variant: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`, of texts the first and third; or
+            `"saved_model"`, for machines with an accelerator.
 
     Raises:
         FileNotFoundError: there is no export.
@@ -44,12 +58,11 @@ class ImageEncoder(_EncoderHere):
     """
 
     def __init__(self, artefacts: str | Path, variant: str = "float32"):
-        name = f"image.{variant}.tflite"
-        manifest = read_manifest(artefacts, (name,))
-        self.model_checksum: str = manifest["model_checksum"]
-        self.num_bits: int = manifest["num_bits"]
-        self.size: int = manifest["image"]["size"]
-        self._model = LiteRTModel((Path(artefacts) / name).read_bytes())
+        self.size: int = self._read(artefacts, "image", variant)["image"]["size"]
+        if variant == "saved_model":
+            self._model = SavedModel(Path(artefacts, "image", "1"), "from_pixels", batch_size=64)
+        else:
+            self._model = LiteRTModel(Path(artefacts, f"image.{variant}.tflite").read_bytes())
 
     def encode(self, images: Sequence[bytes]) -> np.ndarray:
         """(n, num_bits / 8) uint8 of n encoded pictures.
@@ -79,7 +92,7 @@ class ImageEncoder(_EncoderHere):
 
 
 class TextEncoder(_EncoderHere):
-    """`text.<variant>.tflite` of an export folder.
+    """`text.<variant>.tflite` of an export folder through LiteRT, or its SavedModel.
 
     Args and errors as for `ImageEncoder`.
     """
@@ -88,15 +101,15 @@ class TextEncoder(_EncoderHere):
         # Imported here: the package is large, and only texts need it.
         from tensorflow_text import tflite_registrar
 
-        name = f"text.{variant}.tflite"
-        manifest = read_manifest(artefacts, (name,))
-        self.model_checksum: str = manifest["model_checksum"]
-        self.num_bits: int = manifest["num_bits"]
-        self._model = LiteRTModel(
-            (Path(artefacts) / name).read_bytes(),
-            batch_size=256,
-            custom_ops=tflite_registrar.SELECT_TFTEXT_OPS,
-        )
+        self._read(artefacts, "text", variant)
+        if variant == "saved_model":
+            self._model = SavedModel(Path(artefacts, "text", "1"), SIGNATURE, batch_size=256)
+        else:
+            self._model = LiteRTModel(
+                Path(artefacts, f"text.{variant}.tflite").read_bytes(),
+                batch_size=256,
+                custom_ops=tflite_registrar.SELECT_TFTEXT_OPS,
+            )
         self._query = QueryCheck(artefacts)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

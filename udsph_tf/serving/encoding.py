@@ -23,6 +23,7 @@ def encode_pairs(
     out: str | os.PathLike,
     *,
     part_items: int = 4096,
+    variant: str = "float32",
     runner: str | None = None,
     runner_options: Sequence[str] = (),
     overwrite: bool = False,
@@ -38,6 +39,8 @@ def encode_pairs(
         artefacts: the export folder.
         out: the folder of the files.
         part_items: items of a part.
+        variant: which form of the encoders runs: "float32" (LiteRT, fast on CPUs), or "saved_model"
+            (TensorFlow, for accelerators), whose codes may differ in a rare bit.
         runner: a runner of Apache Beam, such as "FlinkRunner"; this process by default.
         runner_options: options of that runner, such as "flink_master=localhost:8081".
         overwrite: delete what is in `out`, if it is codes.
@@ -46,8 +49,8 @@ def encode_pairs(
         The number of items encoded, and those left out because their picture is unusable.
 
     Raises:
-        ValueError: `out` holds something else, or codes of other items, of another model or of
-            another `part_items`; or the collection holds feature vectors, or nothing.
+        ValueError: `out` holds something else, or codes of other items, of another model or
+            another `part_items` or `variant`; or the collection holds feature vectors, or nothing.
         ImportError: pyarrow or Apache Beam is not installed.
     """
     if part_items < 1:
@@ -57,12 +60,13 @@ def encode_pairs(
     items = items_of(pairs)
     if not items:
         raise ValueError("There are no items to encode")
-    folder, encoder = Path(out).resolve(), ItemEncoder(artefacts)
+    folder, encoder = Path(out).resolve(), ItemEncoder(artefacts, variant)
     model = {
         "dataset": pairs.name,
         "model_checksum": encoder.model_checksum,
         "num_bits": encoder.num_bits,
         "nested": encoder.nested,
+        "variant": variant,
     }
     count = -(-len(items) // part_items)
     parts = [
@@ -77,7 +81,7 @@ def encode_pairs(
         from udsph_tf.serving.beam_encoding import encode_with_beam
 
         del encoder  # the runner's workers have their own
-        encode_with_beam(left, artefacts, folder, runner, runner_options)
+        encode_with_beam(left, artefacts, folder, variant, runner, runner_options)
     else:
         with tqdm(total=sum(len(part.items) for part in left), desc="encode", unit="item") as bar:
             for part in left:

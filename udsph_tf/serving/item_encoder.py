@@ -34,18 +34,22 @@ class EncodedItems:
 
 
 class ItemEncoder:
-    """Both float32 encoders of an export, over any number of items, on every core.
+    """Both encoders of an export, over any number of items, on every core.
 
     Args:
         artefacts: the export folder.
+        variant: "float32" (LiteRT, fast on CPUs), or "saved_model" (TensorFlow, for accelerators).
 
     Raises:
         FileNotFoundError: there is no export.
         ValueError: a file is missing or has been changed.
     """
 
-    def __init__(self, artefacts: str | os.PathLike):
-        self._images, self._texts = ImageEncoder(artefacts), TextEncoder(artefacts)
+    def __init__(self, artefacts: str | os.PathLike, variant: str = "float32"):
+        self._images, self._texts = (
+            ImageEncoder(artefacts, variant),
+            TextEncoder(artefacts, variant),
+        )
         self.model_checksum = self._images.model_checksum
         self.num_bits = self._images.num_bits
         loss = read_manifest(artefacts)["config"]["loss"]
@@ -71,7 +75,8 @@ class ItemEncoder:
             failed |= reasons
             if good:
                 kept += good
-                outputs.append(self._images.run_pixels(pixels[np.array(good) - start]))
+                usable = pixels[np.array(good) - start] if reasons else pixels
+                outputs.append(self._images.run_pixels(usable))
             start += len(pixels)
             progress(len(pixels))
         image = {

@@ -42,7 +42,8 @@ def evaluate(
         `own_item_recall_at_k`: how often a held-back item finds its own counterpart among the
         database and all held-back items; and `own_item_recall_among_held_back_at_k`, among the
         latter alone, as the literature on captions has it. Without labels a direction has nothing
-        else, and its `map` is None.
+        else, and its `map` is None. With `data.unseen_kinds` there is `unseen`: the `kinds` that
+        training left out, and the `directions` of the held-back items of these kinds alone.
 
     Raises:
         FileNotFoundError: the run has not ended.
@@ -79,21 +80,24 @@ def evaluate(
         None if material.items is None else material.items[rows[name]] for name in rows
     )
 
+    def search(cut: dict, asking: np.ndarray | slice) -> dict:
+        return evaluate_directions(
+            cut["image", role][asking],
+            cut["text", role][asking],
+            cut["image", "database"],
+            cut["text", "database"],
+            pairs.labels[rows[role]][asking],
+            pairs.labels[rows["database"]],
+            label_groups=groups if len(groups) > 1 else None,
+            within=within,
+            fused_database=cut["item", "database"],
+            seed=seed,
+        )
+
     def of_length(num_bits: int) -> dict:
         cut = {key: first_bits(each, num_bits) for key, each in codes.items()}
         if pairs.label_names:
-            directions = evaluate_directions(
-                cut["image", role],
-                cut["text", role],
-                cut["image", "database"],
-                cut["text", "database"],
-                pairs.labels[rows[role]],
-                pairs.labels[rows["database"]],
-                label_groups=groups if len(groups) > 1 else None,
-                within=within,
-                fused_database=cut["item", "database"],
-                seed=seed,
-            )
+            directions = search(cut, slice(None))
         else:
             directions = {
                 name: {"map": None, "map_interval": None, "map_stable": None}
@@ -128,6 +132,11 @@ def evaluate(
         "directions": directions,
         "shorter": {str(length): of_length(length) for length in shorter},
     }
+    unseen = run.read_json("unseen")
+    if unseen:
+        columns = [pairs.label_names.index(name) for name in unseen]
+        asking = np.flatnonzero(pairs.labels[rows[role]][:, columns].any(axis=1))
+        results["unseen"] = {"kinds": unseen, "directions": search(codes, asking)}
     suffix = "" if role == "query" else f"_{role}"
     write_results(run.path / f"results{suffix}.json", results)
     if not pairs.label_names:

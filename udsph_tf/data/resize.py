@@ -4,6 +4,8 @@ The file `resize.py` of an export is this one. Its pixels are those of training 
 because every sum and product is a float32 taken in the same order.
 """
 
+import functools
+
 import numpy as np
 
 __all__ = ["resize", "triangle"]
@@ -29,12 +31,14 @@ def resize(picture: np.ndarray, size: int) -> np.ndarray:
     image = picture.astype(np.float32)
     for _ in range(2):  # rows, then columns
         inputs, weights = triangle(len(image), size)
-        image = sum(weights[:, k, None, None] * image[inputs[:, k]] for k in range(inputs.shape[1]))
-        image = image.swapaxes(0, 1)
+        rows = image.reshape(len(image), -1)
+        rows = sum(weights[:, k, None] * rows[inputs[:, k]] for k in range(inputs.shape[1]))
+        image = rows.reshape(size, -1, 3).swapaxes(0, 1)
     # rint rounds a half to the even number.
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
+@functools.lru_cache(maxsize=64)
 def triangle(length: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Which inputs each output reads along one side, and how much each weighs.
 
@@ -44,7 +48,7 @@ def triangle(length: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         (size, k) positions and (size, k) float32 weights. The weights of an output sum to 1;
-        where it reads fewer than k inputs, the last ones weigh 0.
+        where it reads fewer than k inputs, some weigh 0.
     """
     one, half = np.float32(1), np.float32(0.5)
     scale = one / (np.float32(size) / np.float32(length))
@@ -55,4 +59,5 @@ def triangle(length: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     away = np.abs(inputs.astype(np.float32) + half - centres[:, None])
     found = np.maximum(0, one - away * (one / reach)) * (inputs < length)
     total = sum(found[:, k] for k in range(found.shape[1]))
-    return np.minimum(inputs, length - 1), found * (one / total)[:, None]
+    used = found.any(axis=0)
+    return np.minimum(inputs, length - 1)[:, used], (found * (one / total)[:, None])[:, used]

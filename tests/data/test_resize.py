@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from udsph_tf.data.images import decode_and_resize
-from udsph_tf.export.resize import resize
+from udsph_tf.data.resize import resize
 
 SHAPES = [(1, 1), (1, 10_000), (10_000, 1), (32, 32), (60, 80), (333, 200), (31, 1021), (2, 3)]
 
