@@ -108,6 +108,14 @@ def test_check_dataset_user_data_is_read_without_a_number_to_compare_with(tmp_pa
     assert [each.id for each in problems] == ["b.jpg"]
 
 
+def test_check_dataset_that_cannot_be_read_still_names_what_was_found(tmp_path):
+    root = made_downloads.mirflickr(tmp_path)
+    (root / "annotations/lake.txt").unlink()
+    findings, problems = check_dataset("mirflickr25k", str(root))
+    assert {each.part: each for each in findings}["label lists"].missing == ("lake.txt",)
+    assert problems[0].reason.startswith(f"There is no label list lake.txt below {root}")
+
+
 def test_check_dataset_archive_that_is_cut_off_is_a_finding(tmp_path):
     root = made_downloads.coco(tmp_path)
     made_downloads.write(root / "train2017.zip", b"PK\x03\x04 half")

@@ -75,7 +75,7 @@ def run_check(args: argparse.Namespace) -> None:
         if len(problems) > 10:
             print(f"WRONG and {len(problems) - 10:,} more such items (--json names them all)")
         if problems:
-            print("Mend these items; `udsph fit` leaves them out, or stops (data.bad_items)")
+            print("Mend them; `udsph fit` leaves single items out, or stops (data.bad_items)")
     if wrong or problems:
         raise CheckFailed(
             f"{len(wrong)} parts and {len(problems):,} items of `{args.name}` are not as they "

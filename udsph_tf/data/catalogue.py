@@ -157,7 +157,8 @@ def check_dataset(name: str, root: str) -> tuple[list[Finding], list[Problem]]:
     """Compare a download with the official data set, and read it.
 
     Returns:
-        Findings about its parts and the number of its items, and the unusable ones.
+        Findings about its parts and the number of its items, and the unusable ones; where parts
+        could be compared and the whole cannot be read, why not, in the place of items.
 
     Raises:
         FileNotFoundError: the root or a necessary file is missing; the message names it.
@@ -174,7 +175,13 @@ def check_dataset(name: str, root: str) -> tuple[list[Finding], list[Problem]]:
             findings = [Finding(part, 0, len(there), extra=tuple(there))] if there else []
         findings += entry.check(root)
     data = override_section(DataConfig(), "data", {"dataset": name, "root": root})
-    pairs, problems = read_pairs(data)
+    try:
+        pairs, problems = read_pairs(data)
+    except (FileNotFoundError, ValueError) as error:
+        if not findings:
+            raise
+        # What was found before would be lost with an exception.
+        return findings, [Problem("it cannot be read", str(root), str(error))]
     if not entry.check and not holds_vectors(pairs.images):
         # Not above: it imports TensorFlow, which the readers do without.
         from udsph_tf.data.images import source_fingerprint
