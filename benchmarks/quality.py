@@ -5,13 +5,17 @@ python benchmarks/quality.py --experiment benchmarks/quality/fashion.toml --root
 An experiment is a TOML file: `dataset`, `seeds`, `role` (query, or validation while something is
 still being chosen), `set` (tables of the configuration that all its variants share), `variants`
 (tables by name) and, for an ablation, `baseline`: the variant that the others are compared with,
-seed by seed. Runs that have ended are not run again. Writes `<name>.md`, `<name>.json` and
-`<name>.png` (validation MAP after each epoch) into docs/results.
+seed by seed. Writes `<name>.md`, `<name>.json` and `<name>.png` (validation MAP after each epoch)
+into docs/results. What is in that JSON already, of an equal configuration, is not run again, so a
+table can grow over several sittings: `--seeds 0 --variants 'nested.*'` adds a part of it.
 """
 
+import hashlib
 import json
 import platform
+import re
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +35,8 @@ _ROOT = flags.DEFINE_string("root", "", "the data set's folder")
 _RUNS = flags.DEFINE_string("runs", "runs/quality", "folder of the runs")
 _CACHE = flags.DEFINE_string("cache", None, "folder of caches")
 _RESULTS = flags.DEFINE_string("results", "docs/results", "folder of the tables")
+_SEEDS = flags.DEFINE_multi_integer("seeds", [], "the seeds to run; all, if none is named")
+_VARIANTS = flags.DEFINE_string("variants", ".*", "pattern of the names of the variants to run")
 
 _T_QUANTILE = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """Two-sided 95 % quantile of Student's t for so many paired seeds."""
@@ -39,36 +45,62 @@ _T_QUANTILE = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 def main(_):
     path = Path(_EXPERIMENT.value)
     experiment = tomllib.loads(path.read_text(encoding="utf-8"))
-    rows, curves = [], {}
+    stored = Path(_RESULTS.value) / f"{path.stem}.json"
+    known = json.loads(stored.read_text(encoding="utf-8"))["runs"] if stored.is_file() else []
+    known = {(each["variant"], each["seed"], each["configuration"]): each for each in known}
     # Seed by seed, so that a table that is not complete yet has every variant.
+    planned = {}
     for seed in experiment["seeds"]:
         for name, variant in experiment["variants"].items():
-            run = _fit(path.stem, name, variant, seed, experiment)
-            lines = run.history.read_text(encoding="utf-8").splitlines()
-            history = [json.loads(line) for line in lines]
-            scored = _scores(name, seed, run, experiment["role"])
-            for row in scored:
-                row["scores"]["discriminator accuracy"] = _accuracy(history)
-            rows += scored
-            curves.setdefault(name, []).append(
-                [(each["image_to_text"] + each["text_to_image"]) / 2 for each in history]
-            )
-            _write(path, experiment, rows, curves)
+            config = _config(variant, seed, experiment)
+            planned[name, seed, _digest(config)] = config
+    runs = {key: known[key] for key in planned if key in known}
+    for key, config in planned.items():
+        name, seed, _ = key
+        asked = seed in (_SEEDS.value or experiment["seeds"])
+        if key not in runs and asked and re.fullmatch(_VARIANTS.value, name):
+            runs[key] = _run(config, path.stem, experiment["role"], *key)
+            _write(path, experiment, list(runs.values()))
             print(f"{name}, seed {seed}: done", flush=True)
+    _write(path, experiment, list(runs.values()))
 
 
-def _fit(experiment_name: str, name: str, variant: dict, seed: int, experiment: dict) -> RunFolder:
-    defaults = CATALOGUE[experiment["dataset"]].defaults
+def _config(variant: dict, seed: int, experiment: dict) -> Config:
     config = Config()
     own = {
         "data": {"dataset": experiment["dataset"], "root": _ROOT.value},
         "training": {"seed": seed},
     }
+    defaults = CATALOGUE[experiment["dataset"]].defaults
     for tables in (defaults, experiment.get("set", {}), variant, own):
         config = override(config, tables)
+    return config
+
+
+def _digest(config: Config) -> str:
+    """Of everything that is set, but for where the data lies."""
+    anywhere = override(config, {"data": {"root": ""}})
+    return hashlib.sha256(json.dumps(asdict(anywhere)).encode()).hexdigest()[:16]
+
+
+def _run(config: Config, experiment: str, role: str, name: str, seed: int, digest: str) -> dict:
+    """One trained and scored run, as it is stored."""
     folder = "".join(each if each.isalnum() else "-" for each in name)
-    out = Path(_RUNS.value) / experiment_name / f"{folder}-{seed}"
-    return fit(config, out, _CACHE.value or default_cache(), resume=True)
+    out = Path(_RUNS.value) / experiment / f"{folder}-{seed}-{digest}"
+    run = fit(config, out, _CACHE.value or default_cache(), resume=True)
+    lines = run.history.read_text(encoding="utf-8").splitlines()
+    history = [json.loads(line) for line in lines]
+    rows = _scores(name, seed, run, role)
+    for row in rows:
+        row["scores"]["discriminator accuracy"] = _accuracy(history)
+    curve = [(each["image_to_text"] + each["text_to_image"]) / 2 for each in history]
+    return {
+        "variant": name,
+        "seed": seed,
+        "configuration": digest,
+        "rows": rows,
+        "validation_map_by_epoch": curve,
+    }
 
 
 def _scores(name: str, seed: int, run: RunFolder, role: str) -> list[dict]:
@@ -103,7 +135,12 @@ def _accuracy(history: list[dict]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _write(path: Path, experiment: dict, rows: list[dict], curves: dict) -> None:
+def _write(path: Path, experiment: dict, runs: list[dict]) -> None:
+    if not runs:
+        raise app.UsageError("No variant and seed of the experiment has these names")
+    rows, curves = [row for run in runs for row in run["rows"]], {}
+    for run in runs:
+        curves.setdefault(run["variant"], []).append(run["validation_map_by_epoch"])
     command = f"python benchmarks/quality.py --experiment {path} --root <{experiment['dataset']}>"
     machine = f"{platform.machine()}, {num_cores()} cores"
     results = Path(_RESULTS.value)
@@ -113,8 +150,7 @@ def _write(path: Path, experiment: dict, rows: list[dict], curves: dict) -> None
         "machine": machine,
         "versions": versions(),
         "experiment": experiment,
-        "rows": rows,
-        "validation_map_by_epoch": curves,
+        "runs": runs,
     }
     write_text(results / f"{path.stem}.json", json.dumps(content, indent=1) + "\n")
     measures = [each for each in experiment["measures"] if each in rows[0]["scores"]]
@@ -123,14 +159,15 @@ def _write(path: Path, experiment: dict, rows: list[dict], curves: dict) -> None
         f"# {experiment['title']}\n",
         f"`{command}`\n",
         f"{machine}, TensorFlow {versions()['tensorflow']}. Data set `{experiment['dataset']}`, "
-        f"{experiment['role']} items against the whole database; mean of seeds {seeds}, "
+        f"{experiment['role']} items against the whole database; mean of seeds (of {seeds}), "
         "deviation between seeds in brackets. MAP@all is tie-averaged, NDCG has gain "
         "2^shared labels - 1; I->T: image asks, text is found.\n",
         "| variant | bits | seeds | " + " | ".join(measures) + " |",
         "|---" * (3 + len(measures)) + "|",
     ]
     groups: dict[tuple, list[dict]] = {}
-    for row in rows:
+    order = list(experiment["variants"])
+    for row in sorted(rows, key=lambda row: (order.index(row["variant"]), row["num_bits"])):
         groups.setdefault((row["variant"], row["num_bits"]), []).append(row)
     for (name, num_bits), group in groups.items():
         cells = [_cell(group, measure) for measure in measures]
@@ -162,8 +199,10 @@ def _differences(groups: dict, measures: list[str], baseline: str | None) -> lis
         "|---" * (2 + len(measures)) + "|",
     ]
     for (name, num_bits), group in groups.items():
-        reference = {row["seed"]: row["scores"] for row in groups[baseline, num_bits]}
-        pairs = [(row["scores"], reference[row["seed"]]) for row in group]
+        reference = {row["seed"]: row["scores"] for row in groups.get((baseline, num_bits), [])}
+        pairs = [
+            (row["scores"], reference[row["seed"]]) for row in group if row["seed"] in reference
+        ]
         if name == baseline or len(pairs) < 2:
             continue
         cells = []

@@ -342,11 +342,11 @@ WRONG_USE = {
             *("index", "--artefacts", "{export}", "--run", "{run}", "--out", "{index}"),
             *("--add", "--kind", "ivf"),
         ],
-        "--add keeps the index as it is",
+        "keeps the index as it is",
     ),
     "replace without add": (
         ["index", "--artefacts", "a", "--run", "r", "--out", "o", "--replace"],
-        "--replace goes with --add",
+        "(--replace) goes with add (--add)",
     ),
     "add to no index": (
         ["index", "--artefacts", "{export}", "--run", "{run}", "--out", "{new}", "--add"],

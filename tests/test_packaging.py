@@ -44,7 +44,7 @@ def test_wheel_is_typed_and_licensed(wheel):
 
 
 def test_wheel_has_the_search_page(wheel):
-    for name in ("index.html", "app.js", "style.css", "icon.svg"):
+    for name in ("index.html", "app.js", "cards.js", "style.css", "icon.svg"):
         assert read(wheel, f"serving/web/page/{name}")
 
 

@@ -137,7 +137,9 @@ PUBLIC = {
         "HammingIndex",
         "Hit",
         "Item",
+        "ItemIndex",
         "KINDS",
+        "MilvusError",
         "MilvusIndex",
         "Query",
         "ShardedIndex",
@@ -155,6 +157,7 @@ PUBLIC = {
     "udsph_tf.serving": [
         "CodeFiles",
         "ImageEncoder",
+        "IndexOptions",
         "TextEncoder",
         "encode_pairs",
         "index_codes",

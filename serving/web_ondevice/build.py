@@ -33,8 +33,9 @@ _CREDIT = flags.DEFINE_string("credit", "", "whose pictures they are, shown unde
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the folder if it is there")
 
 HERE = Path(__file__).resolve().parent
-# The search service's page, whose looks this one shares.
+# The search service's page, whose looks and keys this one shares.
 _SERVICE_PAGE = files("udsph_tf.serving.web") / "page"
+_SHARED = {"base.css": "style.css", "icon.svg": "icon.svg", "cards.js": "cards.js"}
 # What the browser loads of each package. (LiteRT's other two runtimes need threads or JSPI.)
 _PACKAGES = {
     "@litertjs/core": ["dist/index.js", "wasm/litert_wasm_*internal.*"],
@@ -78,7 +79,7 @@ def build(artefacts, index, out, *, variant, most=None, credit="", overwrite=Fal
     positions = [row for row in range(len(stored.items)) if alive is None or alive[row]][:most]
     with new_folder(out, overwrite=overwrite) as site:
         shutil.copytree(HERE / "page", site, dirs_exist_ok=True)
-        for name, source in (("base.css", "style.css"), ("icon.svg", "icon.svg")):
+        for name, source in _SHARED.items():
             write_bytes(site / name, (_SERVICE_PAGE / source).read_bytes())
         _copy_packages(site / "vendor")
         data = site / "data"

@@ -144,6 +144,23 @@ def test_create_over_a_collection_or_with_what_lite_has_not_is_refused(database,
             MilvusIndex.create(place, "other", **database, **option)
 
 
+def test_collection_whose_filling_was_stopped_is_not_opened(database, place):
+    def items():
+        yield from database["items"][:3]
+        raise KeyboardInterrupt
+
+    stopped = {**database, "items": items()}
+    with pytest.raises(KeyboardInterrupt):
+        MilvusIndex.create(place, "stopped", **stopped)
+    with pytest.raises(ValueError, match="stopped of .* is not whole: .* with --overwrite"):
+        MilvusIndex(place, "stopped")
+    with pytest.raises(FileExistsError, match="has a collection stopped"):
+        MilvusIndex.create(place, "stopped", **database)
+    whole = MilvusIndex.create(place, "stopped", **database, overwrite=True)
+    assert len(whole) == SIZE
+    whole.close()
+
+
 def test_server_that_does_not_answer_is_an_error_that_names_it():
     with pytest.raises(ValueError, match=r"Milvus at http://127\.0\.0\.1:1 does not do it: "):
         MilvusIndex("http://127.0.0.1:1", "made")

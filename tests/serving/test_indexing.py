@@ -5,7 +5,7 @@ import pytest
 
 from udsph_tf.data.images import read_image
 from udsph_tf.search import open_index
-from udsph_tf.serving import ImageEncoder, TextEncoder, index_pairs
+from udsph_tf.serving import ImageEncoder, IndexOptions, TextEncoder, index_pairs
 
 
 @pytest.fixture
@@ -85,12 +85,12 @@ def test_index_pairs_with_overwrite_replaces_an_index_and_nothing_else(
 ):
     two = tiny_pairs.take(np.arange(2))
     index_pairs(tiny_pairs.take(np.arange(3)), tiny_export, tmp_path / "index")
-    index_pairs(two, tiny_export, tmp_path / "index", overwrite=True)
+    index_pairs(two, tiny_export, tmp_path / "index", options=IndexOptions(overwrite=True))
     assert len(open_index(tmp_path / "index")) == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("precious")
     with pytest.raises(FileExistsError, match="is not an index"):
-        index_pairs(two, tiny_export, tmp_path / "mine", overwrite=True)
+        index_pairs(two, tiny_export, tmp_path / "mine", options=IndexOptions(overwrite=True))
     assert (tmp_path / "mine" / "notes.txt").read_text() == "precious"
     assert {path.name for path in tmp_path.iterdir()} == {"index", ".index.lock", "mine"}
 

@@ -40,34 +40,23 @@ def add(subcommands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Encode and index a collection."""
-    from udsph_tf.serving import index_codes, index_codes_in_milvus, index_pairs
+    from udsph_tf.serving import IndexOptions, index_codes, index_codes_in_milvus, index_pairs
 
-    if args.add and (args.overwrite or args.kind != "exact"):
-        raise ValueError(
-            "--add keeps the index as it is, so neither --overwrite nor --kind goes with it"
-        )
-    if args.replace and not args.add:
-        raise ValueError("--replace goes with --add; --overwrite replaces the whole index")
-    options = {
-        "kind": args.kind,
-        "add": args.add,
-        "replace": args.replace,
-        "overwrite": args.overwrite,
-    }
+    options = IndexOptions(args.kind, args.add, args.replace, args.overwrite)
     if args.codes:
         if args.artefacts or args.run or args.dataset or args.root:
             raise ValueError("--codes are encoded already: nothing else goes with them")
         place = milvus_place(args.out)
         if place:
-            number, left_out = index_codes_in_milvus(args.codes, *place, **options)
+            number, left_out = index_codes_in_milvus(args.codes, *place, options)
         else:
-            number, left_out = index_codes(args.codes, args.out, **options)
+            number, left_out = index_codes(args.codes, args.out, options)
     elif milvus_place(args.out):
         raise ValueError("Into Milvus go --codes, which `udsph encode` writes")
     else:
         if not args.artefacts:
             raise ValueError("Give --artefacts, an export folder; or --codes")
-        number, left_out = index_pairs(chosen_collection(args), args.artefacts, args.out, **options)
+        number, left_out = index_pairs(chosen_collection(args), args.artefacts, args.out, options)
     if args.json:
         print_json({"out": args.out, "items": number, "left_out": [vars(p) for p in left_out]})
     else:

@@ -4,8 +4,11 @@ import argparse
 import socket
 
 from udsph_tf.commands.parsing import command, positive, print_json, tf_serving_flag
+from udsph_tf.commands.places import IN_MILVUS, milvus_place
 
 __all__ = ["add", "run"]
+
+_MILVUS_SECONDS = 10.0
 
 
 def add(subcommands) -> None:
@@ -18,7 +21,9 @@ def add(subcommands) -> None:
         "udsph serve --artefacts artefacts/fashion --index index/fashion --port 8080",
     )
     parser.add_argument("--artefacts", required=True, metavar="DIR", help="an export folder")
-    parser.add_argument("--index", required=True, metavar="DIR", help="an index folder")
+    parser.add_argument(
+        "--index", required=True, metavar="DIR", help=f"an index folder, {IN_MILVUS}"
+    )
     tf_serving_flag(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)"
@@ -67,17 +72,27 @@ def run(args: argparse.Namespace) -> None:
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
     listener = _listen(args.host, args.port)
     with listener:
-        engine = SearchEngine(args.artefacts, args.index, limits, args.tf_serving)
+        engine = SearchEngine(args.artefacts, _index(args.index), limits, args.tf_serving)
         hosts = args.allow_host or _own_names(args.host)
         app = create_app(engine, reload_seconds=args.reload_seconds, allowed_hosts=hosts)
         host = f"[{args.host}]" if ":" in args.host else args.host
         url = f"http://{host}:{listener.getsockname()[1]}/"
         if args.json:
-            print_json({"url": url, "items": len(engine.snapshot.index)})
+            print_json({"url": url, "items": engine.snapshot.size})
         else:
-            print(f"{len(engine.snapshot.index):,} items at {url} (stop with Ctrl+C)", flush=True)
+            print(f"{engine.snapshot.size:,} items at {url} (stop with Ctrl+C)", flush=True)
         _serve(app, listener)
         engine.close()
+
+
+def _index(text: str):
+    """A folder, which is opened again when it changes; or a collection in Milvus, opened."""
+    place = milvus_place(text)
+    if place is None:
+        return text
+    from udsph_tf.search import MilvusIndex
+
+    return MilvusIndex(*place, timeout=_MILVUS_SECONDS)
 
 
 def _serve(app, listener: socket.socket) -> None:

@@ -7,7 +7,9 @@ from udsph_tf.search.contact_sheet import Query, draw_contact_sheet
 from udsph_tf.search.faiss_index import FaissIndex
 from udsph_tf.search.hit import Hit, Item
 from udsph_tf.search.index import HammingIndex
+from udsph_tf.search.item_index import ItemIndex
 from udsph_tf.search.milvus_index import MilvusIndex
+from udsph_tf.search.milvus_server import MilvusError
 from udsph_tf.search.reranking import asymmetric_distance
 from udsph_tf.search.sharded_index import ShardedIndex
 from udsph_tf.search.store import open_index, write_index
@@ -21,7 +23,9 @@ __all__ = [
     "HammingIndex",
     "Hit",
     "Item",
+    "ItemIndex",
     "KINDS",
+    "MilvusError",
     "MilvusIndex",
     "Query",
     "ShardedIndex",

@@ -1,6 +1,8 @@
 """The items of all shards of an index: by position, by id, by metadata; some of them deleted."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -29,7 +31,7 @@ class Catalogue(Sequence[Item]):
         self, parts: Sequence[tuple[Sequence[Item], Identifiers, Facets, np.ndarray | None]]
     ):
         self._parts = list(parts)
-        self._ends = np.cumsum([len(items) for items, *_ in self._parts], dtype=np.int64)
+        self._ends = list(accumulate(len(items) for items, *_ in self._parts))
         if all(alive is None for *_, alive in self._parts):
             self.alive = None
         else:
@@ -47,7 +49,7 @@ class Catalogue(Sequence[Item]):
         return cls([(items, identifiers, Facets.of(item.metadata for item in items), None)])
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, position):
         if isinstance(position, slice):
@@ -55,9 +57,9 @@ class Catalogue(Sequence[Item]):
         if not -len(self) <= position < len(self):
             raise IndexError(f"there are {len(self)} positions. Received: {position}")
         position = int(position) % len(self)
-        part = int(np.searchsorted(self._ends, position, side="right"))
-        items = self._parts[part][0]
-        return items[position - (int(self._ends[part]) - len(items))]
+        part = bisect_right(self._ends, position)
+        # Counted from the part's end, as negative positions are.
+        return self._parts[part][0][position - self._ends[part]]
 
     @property
     def num_alive(self) -> int:

@@ -13,6 +13,7 @@ from udsph_tf.search.hit import Item
 __all__ = ["StoredItems", "write_items"]
 
 _FIELDS = ("id", "text", "image")
+_DECODER = json.JSONDecoder()
 
 
 def write_items(path: str | os.PathLike, items: Iterable[Item]) -> int:
@@ -57,7 +58,8 @@ class StoredItems(Sequence[Item]):
         if len(content) and content[-1:] != b"\n":
             raise ValueError("`content` must end with a line break: its last item is cut off")
         self._content = content
-        self._ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
+        ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
+        self._starts = np.append(0, ends + 1)
 
     @classmethod
     def read(cls, path: str | os.PathLike, *, mapped: bool = False) -> "StoredItems":
@@ -68,17 +70,24 @@ class StoredItems(Sequence[Item]):
             return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._starts) - 1
 
     def __getitem__(self, position):
         if isinstance(position, slice):
             return [self[place] for place in range(*position.indices(len(self)))]
-        end = self._ends[position]
-        position = int(position) % len(self)
-        begin = self._ends[position - 1] + 1 if position else 0
-        content = json.loads(self._content[begin:end])
-        metadata = {name: tuple(values) for name, values in content.pop("metadata", {}).items()}
-        return Item(**content, metadata=metadata)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"there are {len(self)} items. Received: {position}")
+        position %= len(self)
+        begin, end = self._starts[position : position + 2].tolist()
+        # Every search comes here for every hit: `json.loads` would look for the encoding first.
+        content, _ = _DECODER.raw_decode(self._content[begin:end].decode("ascii"))
+        metadata = content.get("metadata", {})
+        return Item(
+            content["id"],
+            content["text"],
+            content["image"],
+            {name: tuple(values) for name, values in metadata.items()},
+        )
 
 
 def _as_json(item: Item, position: int) -> dict:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,20 @@ from udsph_tf.search.hit import Hit, Item
 from udsph_tf.search.index import checked_k, checked_packed
 from udsph_tf.search.milvus_server import (
     KINDS,
+    ROWS_AT_ONCE,
+    SECONDS,
+    MilvusError,
     answering,
     connect,
     index_params,
+    insert,
     is_lite,
     item_of,
+    mark_of,
+    mark_schema,
     quoted,
-    row_of,
     schema_of,
+    whole,
 )
 from udsph_tf.search.reranking import asymmetric_distance
 from udsph_tf.search.store import checked_codes
@@ -28,8 +33,6 @@ __all__ = ["MilvusIndex"]
 
 _PROBES = 32
 _MOST_HITS = 16_384
-_ROWS = 1000
-_SECONDS = 60.0
 
 
 class MilvusIndex:
@@ -47,20 +50,36 @@ class MilvusIndex:
             the environment variable MILVUS_TOKEN.
         collection: its name, or an alias of it.
         model_checksum: the model whose queries will be searched; None accepts any.
+        timeout: seconds that the server has for an answer.
 
     Raises:
         ImportError: pymilvus is not installed.
-        ValueError: the server does not answer, there is no such collection, it is not one that
-            `create` has made, or another model made its codes.
+        MilvusError: the server does not answer.
+        ValueError: there is no such collection, it is not whole or not one that `create` has made,
+            or another model made its codes.
     """
 
-    def __init__(self, uri: str, collection: str, *, model_checksum: str | None = None):
-        self.uri, self.collection = uri, collection
+    def __init__(
+        self,
+        uri: str,
+        collection: str,
+        *,
+        model_checksum: str | None = None,
+        timeout: float = SECONDS,
+    ):
+        self.uri, self.collection, self.timeout = uri, collection, timeout
         self._client = connect(uri)
         with self._answering():
-            if not self._client.has_collection(collection, timeout=_SECONDS):
+            if not self._client.has_collection(collection, timeout=timeout):
                 raise ValueError(f"{uri} has no collection {collection}. Run `udsph index` first.")
-            description = self._client.describe_collection(collection, timeout=_SECONDS)
+            description = self._client.describe_collection(collection, timeout=timeout)
+            # `collection` may be an alias.
+            mark = mark_of(description["collection_name"])
+            if self._client.has_collection(mark, timeout=timeout):
+                raise ValueError(
+                    f"The collection {collection} of {uri} is not whole: filling it has not ended. "
+                    "If nobody is filling it, run `udsph index` again with --overwrite"
+                )
         try:
             said = json.loads(description["description"])
             self.model_checksum: str = said["model_checksum"]
@@ -98,8 +117,10 @@ class MilvusIndex:
     ) -> "MilvusIndex":
         """Make a collection and fill it.
 
-        A collection appears before it is full, so fill one under a new name and let an alias point
-        to it afterwards, where others search meanwhile.
+        Until it is full, and for good if the process is killed before, a second and empty
+        collection `<collection>_unfinished` says so, and `MilvusIndex` does not open the first. So
+        fill one under a new name and let an alias point to it afterwards, where others search
+        meanwhile.
 
         Args:
             uri, collection: as for the class.
@@ -134,34 +155,68 @@ class MilvusIndex:
         }
         client = connect(uri)
         with answering(uri):
-            if client.has_collection(collection, timeout=_SECONDS):
-                if not overwrite:
-                    raise FileExistsError(
-                        f"{uri} has a collection {collection}. Choose another name, or pass "
-                        "overwrite (--overwrite) to replace it"
-                    )
-                client.drop_collection(collection, timeout=_SECONDS)
+            if not overwrite and client.has_collection(collection, timeout=SECONDS):
+                raise FileExistsError(
+                    f"{uri} has a collection {collection}. Choose another name, or pass "
+                    "overwrite (--overwrite) to replace it"
+                )
+            mark = mark_of(collection)
+            if not client.has_collection(mark, timeout=SECONDS):
+                client.create_collection(mark, schema=mark_schema(), timeout=SECONDS)
+            client.drop_collection(collection, timeout=SECONDS)
             client.create_collection(
                 collection,
                 schema=schema_of(said),
                 index_params=index_params(said),
                 consistency_level="Strong",
-                timeout=_SECONDS,
+                timeout=SECONDS,
             )
-        index = cls(uri, collection)
-        index._insert(packed, items)
-        return index
+        insert(client, uri, collection, packed, items, partition_field)
+        with answering(uri):
+            client.drop_collection(mark, timeout=SECONDS)
+        client.close()
+        return cls(uri, collection)
 
     def __len__(self) -> int:
         with self._answering():
             rows = self._client.query(
-                self.collection, filter="", output_fields=["count(*)"], timeout=_SECONDS
+                self.collection, filter="", output_fields=["count(*)"], timeout=self.timeout
             )
         return int(rows[0]["count(*)"])
 
     def is_exact(self) -> bool:
         """Whether `search` always returns the true nearest neighbours."""
         return self._kind == "exact"
+
+    def is_ready(self) -> bool:
+        """Whether the server answers."""
+        try:
+            with self._answering():
+                return self._client.has_collection(self.collection, timeout=min(2.0, self.timeout))
+        except MilvusError:
+            return False
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Code lengths that can be searched with: Milvus compares whole codes alone."""
+        return (self.num_bits,)
+
+    def item(self, name: str) -> Item | None:
+        """The item with this id, or None."""
+        row = next(self._get([name], ["id", "item"]), None)
+        return None if row is None else item_of(row["id"], row["item"])
+
+    def codes_of_item(self, name: str, modality: str) -> np.ndarray | None:
+        """(1, num_bits / 8) uint8, the code of the item with this id, or None.
+
+        Raises:
+            ValueError: there are no such codes.
+        """
+        self._check_modality(modality)
+        return self._codes([name], modality) if self._present([name]) else None
+
+    def facets(self) -> None:
+        """None: counting the values of all items would read all of them."""
 
     def search(
         self,
@@ -174,15 +229,14 @@ class MilvusIndex:
         query_hash: np.ndarray | None = None,
         candidates: int = 100,
     ) -> list[list[Hit]]:
-        """As `StoredIndex.search`; `k` and `candidates` may be at most 16,384.
+        """As `ItemIndex.search`; `k` and `candidates` may be at most 16,384.
 
         Raises:
             ValueError: an argument does not fit, or the server refuses it.
         """
         packed_query = checked_packed("packed_query", packed_query, self.num_bits)
         k = checked_k(k)
-        if modality not in self.modalities:
-            raise ValueError(f"`modality` must be one of {self.modalities}. Received: {modality!r}")
+        self._check_modality(modality)
         fetched = k if query_hash is None else max(k, candidates)
         if fetched > _MOST_HITS:
             raise ValueError(f"Milvus finds at most {_MOST_HITS:,} items. Received: {fetched}")
@@ -198,7 +252,7 @@ class MilvusIndex:
                 limit=fetched,
                 output_fields=["item"],
                 search_params={"metric_type": "HAMMING", "params": params},
-                timeout=_SECONDS,
+                timeout=self.timeout,
             )
         found = []
         for number, rows in enumerate(answers):
@@ -248,7 +302,7 @@ class MilvusIndex:
                 "to put the new items in their places"
             )
         self._delete(taken)
-        self._insert(packed, items)
+        insert(self._client, self.uri, self.collection, packed, items, self._partition_field)
         return len(taken)
 
     def delete(self, ids: Sequence[str], *, missing_ok: bool = False) -> int:
@@ -271,21 +325,9 @@ class MilvusIndex:
         """Close the connection; it is of no use afterwards."""
         self._client.close()
 
-    def _insert(self, packed: Mapping[str, np.ndarray], items: Iterable[Item]) -> None:
-        items, seen, size = iter(items), set(), len(packed["image"])
-        for start in range(0, max(size, 1), _ROWS):
-            rows = []
-            for position, item in enumerate(islice(items, min(_ROWS, size - start)), start):
-                if item.id in seen:
-                    raise ValueError(f"`items` must differ in id. Received: {item.id!r} twice")
-                seen.add(item.id)
-                row = {name: codes[position].tobytes() for name, codes in packed.items()}
-                rows.append(row | row_of(item, self._partition_field))
-            if rows:
-                with self._answering():
-                    self._client.insert(self.collection, rows, timeout=_SECONDS)
-        if len(seen) != size or next(items, None) is not None:
-            raise ValueError(f"`items` must hold one item for every code of {size}")
+    def _check_modality(self, modality: str) -> None:
+        if modality not in self.modalities:
+            raise ValueError(f"`modality` must be one of {self.modalities}. Received: {modality!r}")
 
     def _present(self, ids: Sequence[str]) -> set[str]:
         return {row["id"] for row in self._get(ids, ["id"])}
@@ -298,21 +340,21 @@ class MilvusIndex:
         return np.frombuffer(packed, np.uint8).reshape(len(ids), -1)
 
     def _get(self, ids: Sequence[str], fields: list[str]) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(ids), _ROWS):
+        for start in range(0, len(ids), ROWS_AT_ONCE):
             with self._answering():
                 yield from self._client.get(
                     self.collection,
-                    ids=list(ids[start : start + _ROWS]),
+                    ids=[whole(name) for name in ids[start : start + ROWS_AT_ONCE]],
                     output_fields=fields,
-                    timeout=_SECONDS,
+                    timeout=self.timeout,
                 )
 
     def _delete(self, ids: set[str]) -> None:
         names = sorted(ids)
-        for start in range(0, len(names), _ROWS):
+        for start in range(0, len(names), ROWS_AT_ONCE):
             with self._answering():
                 self._client.delete(
-                    self.collection, ids=names[start : start + _ROWS], timeout=_SECONDS
+                    self.collection, ids=names[start : start + ROWS_AT_ONCE], timeout=self.timeout
                 )
 
     def _expression(self, filters: Mapping[str, Sequence[str]] | None) -> str:

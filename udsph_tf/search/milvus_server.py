@@ -4,25 +4,43 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from udsph_tf.search.hit import Item
 
 __all__ = [
     "KINDS",
+    "ROWS_AT_ONCE",
+    "SECONDS",
+    "MilvusError",
     "answering",
     "connect",
     "index_params",
+    "insert",
     "is_lite",
     "item_of",
+    "mark_of",
+    "mark_schema",
     "quoted",
     "row_of",
     "schema_of",
+    "whole",
 ]
 
-KINDS = {"exact": "BIN_FLAT", "ivf": "BIN_IVF_FLAT"}
 _LISTS = 1024
+KINDS = {"exact": "BIN_FLAT", "ivf": "BIN_IVF_FLAT"}
+ROWS_AT_ONCE = 1000
+"""Rows of a request."""
+SECONDS = 60.0
+"""How long an answer may take."""
+
+
+class MilvusError(ValueError):
+    """A Milvus server does not answer, or refuses."""
 
 
 def connect(uri: str):
@@ -63,6 +81,21 @@ def schema_of(said: Mapping[str, Any]):
     return schema
 
 
+def mark_of(collection: str) -> str:
+    """The collection that is there while `collection` is not whole."""
+    return f"{collection}_unfinished"
+
+
+def mark_schema():
+    """Of that collection: the least that Milvus takes."""
+    from pymilvus import DataType, MilvusClient
+
+    schema = MilvusClient.create_schema(auto_id=True, enable_dynamic_field=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("none", DataType.BINARY_VECTOR, dim=8)
+    return schema
+
+
 def index_params(said: Mapping[str, Any]):
     """An index by Hamming distance of every modality."""
     from pymilvus import MilvusClient
@@ -99,6 +132,36 @@ def row_of(item: Item, partition_field: str | None) -> dict[str, Any]:
     return row
 
 
+def insert(
+    client,
+    uri: str,
+    collection: str,
+    packed: Mapping[str, np.ndarray],
+    items: Iterable[Item],
+    partition_field: str | None,
+) -> None:
+    """Put items and their codes into a collection.
+
+    Raises:
+        MilvusError: the server does not take them.
+        ValueError: two have one id, or there is not one item for every code.
+    """
+    items, seen, size = iter(items), set(), len(packed["image"])
+    for start in range(0, max(size, 1), ROWS_AT_ONCE):
+        rows = []
+        for position, item in enumerate(islice(items, min(ROWS_AT_ONCE, size - start)), start):
+            if item.id in seen:
+                raise ValueError(f"`items` must differ in id. Received: {item.id!r} twice")
+            seen.add(item.id)
+            row = {name: codes[position].tobytes() for name, codes in packed.items()}
+            rows.append(row | row_of(item, partition_field))
+        if rows:
+            with answering(uri):
+                client.insert(collection, rows, timeout=SECONDS)
+    if len(seen) != size or next(items, None) is not None:
+        raise ValueError(f"`items` must hold one item for every code of {size}")
+
+
 def item_of(name: str, content: Mapping[str, Any]) -> Item:
     """The item of a row."""
     metadata = {field: tuple(values) for field, values in content["metadata"].items()}
@@ -107,7 +170,12 @@ def item_of(name: str, content: Mapping[str, Any]) -> Item:
 
 def quoted(values: Sequence[str]) -> str:
     """A list of strings in the language of filters."""
-    return json.dumps(list(values), ensure_ascii=False)
+    return json.dumps([whole(value) for value in values], ensure_ascii=False)
+
+
+def whole(text: str) -> str:
+    """`text` with U+FFFD in place of half a character, which Milvus cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @contextlib.contextmanager
@@ -118,4 +186,4 @@ def answering(uri: str) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        raise ValueError(f"Milvus at {uri} does not do it: {error.message}") from error
+        raise MilvusError(f"Milvus at {uri} does not do it: {error.message}") from error

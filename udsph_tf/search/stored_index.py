@@ -75,6 +75,28 @@ class StoredIndex:
         """Whether `search` always returns the true nearest neighbours."""
         return all(self.codes_of(each).is_exact() for each in self.modalities)
 
+    def is_ready(self) -> bool:
+        """Whether searches can be answered: always, in this process."""
+        return True
+
+    def item(self, name: str) -> Item | None:
+        """The item with this id, or None."""
+        position = self.catalogue.find(name)
+        return None if position is None else self.catalogue[position]
+
+    def codes_of_item(self, name: str, modality: str) -> np.ndarray | None:
+        """(1, num_bits / 8) uint8, the code of the item with this id, or None.
+
+        Raises:
+            ValueError: `modality` is unknown, or there are no such codes.
+        """
+        codes, position = self.codes_of(modality), self.catalogue.find(name)
+        return None if position is None else codes.codes(np.array([position]))
+
+    def facets(self) -> dict[str, dict[str, int]]:
+        """Number of items by field and value of the metadata."""
+        return self.catalogue.facets()
+
     def codes_of(self, modality: str) -> HammingIndex:
         """The index of one modality's codes.
 
@@ -122,25 +144,7 @@ class StoredIndex:
         query_hash: np.ndarray | None = None,
         candidates: int = 100,
     ) -> list[list[Hit]]:
-        """The `k` nearest items of every query.
-
-        Args:
-            packed_query: (n, num_bits / 8) uint8, codes of images or of texts.
-            modality: which codes of the database are compared: "image" finds items by how they
-                look, "text" by their words, "fused" by both. The query may be of any modality.
-            k: number of neighbours, at least 1; cut to the size of the database.
-            radius: leave out items at a greater Hamming distance.
-            filters: values by field; an item must have, in every field, one of its values.
-            query_hash: (n, num_bits) relaxed hashes of the queries. If they are given, the nearest
-                `candidates` are re-ranked by their asymmetric distance.
-            candidates: how many, at least `k` of which are taken anyway.
-
-        Returns:
-            For every query its hits, nearest first; equal distances in the order of the database.
-
-        Raises:
-            ValueError: an argument does not fit, `modality` is unknown or `k` not positive.
-        """
+        """As `ItemIndex.search`; hits at equal distances come in the order of the database."""
         index, k = self.codes_of(modality), checked_k(k)
         mask = self.catalogue.mask(filters)
         if query_hash is None:

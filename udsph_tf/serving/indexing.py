@@ -12,22 +12,20 @@ from udsph_tf.data.pairs import Pairs, Problem
 from udsph_tf.search import Item, MilvusIndex, add_items, write_index
 from udsph_tf.search.store import check_target
 from udsph_tf.serving.code_files import CodeFiles
+from udsph_tf.serving.index_options import IndexOptions
 from udsph_tf.serving.item_encoder import ItemEncoder, items_of
 
 __all__ = ["index_codes", "index_codes_in_milvus", "index_pairs"]
 
 _LOG = logging.getLogger(__name__)
+_ANEW = IndexOptions()
 
 
 def index_pairs(
     pairs: Pairs,
     artefacts: str | Path,
     out: str | Path,
-    *,
-    kind: str = "exact",
-    add: bool = False,
-    replace: bool = False,
-    overwrite: bool = False,
+    options: IndexOptions = _ANEW,
 ) -> tuple[int, list[Problem]]:
     """Encode pictures and texts and write them as an index folder.
 
@@ -38,10 +36,7 @@ def index_pairs(
         pairs: the collection.
         artefacts: the export folder.
         out: the index folder.
-        kind: "exact", or "ivf", "hnsw" or "multihash", which are approximate.
-        add: add the items to the index that is there, whose kind stays as it is.
-        replace: with `add`, put items in the places of those with the same ids.
-        overwrite: replace an index that is there.
+        options: how it is written.
 
     Returns:
         The number of items indexed, and those left out because their picture is unusable.
@@ -50,8 +45,8 @@ def index_pairs(
         FileExistsError: `out` exists.
         ValueError: no item is usable, or the collection holds feature vectors.
     """
-    if not add:
-        check_target(Path(out), overwrite)  # before the long work, not after it
+    if not options.add:
+        check_target(Path(out), options.overwrite)  # before the long work, not after it
     items = items_of(pairs)
     encoder = ItemEncoder(artefacts)
     with tqdm(total=len(items), desc="encode", unit="item") as bar:
@@ -65,10 +60,7 @@ def index_pairs(
         encoder.model_checksum,
         {"dataset": pairs.name, "left_out": [vars(each) for each in encoded.problems]},
         encoder.nested,
-        kind=kind,
-        add=add,
-        replace=replace,
-        overwrite=overwrite,
+        options,
     )
     return len(encoded.items), encoded.problems
 
@@ -76,11 +68,7 @@ def index_pairs(
 def index_codes(
     codes: str | Path,
     out: str | Path,
-    *,
-    kind: str = "exact",
-    add: bool = False,
-    replace: bool = False,
-    overwrite: bool = False,
+    options: IndexOptions = _ANEW,
 ) -> tuple[int, list[Problem]]:
     """Write what bulk encoding has made (`encode_pairs`) as an index folder.
 
@@ -95,8 +83,8 @@ def index_codes(
         FileNotFoundError: there are no codes, or their encoding has not ended.
         ValueError: the codes are damaged, or no item is usable.
     """
-    if not add:
-        check_target(Path(out), overwrite)
+    if not options.add:
+        check_target(Path(out), options.overwrite)
     files = CodeFiles(codes)
     _write(
         out,
@@ -105,10 +93,7 @@ def index_codes(
         files.model_checksum,
         {"dataset": files.dataset, "left_out": [vars(each) for each in files.problems]},
         files.nested,
-        kind=kind,
-        add=add,
-        replace=replace,
-        overwrite=overwrite,
+        options,
     )
     return len(files), files.problems
 
@@ -117,18 +102,14 @@ def index_codes_in_milvus(
     codes: str | Path,
     uri: str,
     collection: str,
-    *,
-    kind: str = "exact",
-    add: bool = False,
-    replace: bool = False,
-    overwrite: bool = False,
+    options: IndexOptions = _ANEW,
 ) -> tuple[int, list[Problem]]:
     """Put what bulk encoding has made into a Milvus collection.
 
     Args:
         codes: the folder of Parquet files.
         uri, collection: as for `MilvusIndex`.
-        kind: "exact" or "ivf"; the others are those of `index_pairs`.
+        options: how it is written; `kind` may be "exact" or "ivf".
 
     Returns:
         As `index_codes`.
@@ -139,17 +120,17 @@ def index_codes_in_milvus(
     files = CodeFiles(codes)
     content = {f"{modality}_packed": packed for modality, packed in files.codes().items()}
     content |= {"items": files.items(), "model_checksum": files.model_checksum}
-    if add:
+    if options.add:
         index = MilvusIndex(uri, collection)
-        index.add(**content, replace=replace)
+        index.add(**content, replace=options.replace)
     else:
         index = MilvusIndex.create(
             uri,
             collection,
             **content,
             metadata={"dataset": files.dataset},
-            kind=kind,
-            overwrite=overwrite,
+            kind=options.kind,
+            overwrite=options.overwrite,
         )
     index.close()
     return len(files), files.problems
@@ -162,19 +143,20 @@ def _write(
     model_checksum: str,
     metadata: dict[str, Any],
     nested: list[int],
-    *,
-    kind: str,
-    add: bool,
-    replace: bool,
-    overwrite: bool,
+    options: IndexOptions,
 ) -> None:
     if not len(codes["image"]):
         raise ValueError("No item has a usable picture, so there is nothing to index")
     content = {f"{modality}_packed": packed for modality, packed in codes.items()}
     content |= {"items": items, "model_checksum": model_checksum}
-    if add:
-        add_items(out, **content, replace=replace)
+    if options.add:
+        add_items(out, **content, replace=options.replace)
     else:
         write_index(
-            out, **content, metadata=metadata, nested=nested, kind=kind, overwrite=overwrite
+            out,
+            **content,
+            metadata=metadata,
+            nested=nested,
+            kind=options.kind,
+            overwrite=options.overwrite,
         )

@@ -1,6 +1,7 @@
 // The page: a picture becomes a code here, in the browser, and its code is searched for here too.
 // Everything that comes from the index or a file is set as text, never as HTML.
 
+import { moveAmongCards } from "./cards.js";
 import { Codes } from "./codes.js";
 import { Hasher } from "./hasher.js";
 import { PictureError } from "./picture.js";
@@ -245,19 +246,7 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "ArrowDown" && event.target === choose && grid.firstChild) {
     event.preventDefault();
     grid.querySelector(".card").focus();
-  } else if (event.target.classList.contains("card")) moveAmongCards(event);
+  } else if (event.target.classList.contains("card")) moveAmongCards(event, grid, choose);
 });
-
-function moveAmongCards(event) {
-  const cards = [...grid.querySelectorAll(".card")];
-  const top = cards[0].getBoundingClientRect().top;
-  const columns = cards.filter((each) => Math.abs(each.getBoundingClientRect().top - top) < 2).length;
-  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns };
-  if (!(event.key in steps)) return;
-  event.preventDefault();
-  const target = cards.indexOf(event.target) + steps[event.key];
-  if (target < 0) choose.focus();
-  else if (target < cards.length) cards[target].focus();
-}
 
 start();

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from udsph_tf.files import sha256
-from udsph_tf.serving import ImageEncoder, TextEncoder
 from udsph_tf.serving.tf_serving import ClientSettings
 
 ROOT = Path(__file__).parents[3]
@@ -65,29 +63,6 @@ def opened():
     """`opened(client)` closes it after the test."""
     with contextlib.ExitStack() as stack:
         yield stack.enter_context
-
-
-@pytest.fixture(scope="session")
-def tiny_export(tiny_export, tiny_pairs, tmp_path_factory):
-    """The export with golden items, which it may have already."""
-    if (tiny_export / "golden").is_dir():
-        return tiny_export
-    folder = shutil.copytree(tiny_export, tmp_path_factory.mktemp("golden") / "drawn")
-    (folder / "golden").mkdir()
-    rows, content = range(4), {"image": [], "text": []}
-    images = [Path(tiny_pairs.images[row]).read_bytes() for row in rows]
-    texts = [str(tiny_pairs.texts[row]) for row in rows]
-    for row, hashed in enumerate(ImageEncoder(folder).run(images)["hash"]):
-        (folder / "golden" / f"image-{row}").write_bytes(images[row])
-        content["image"].append({"file": f"golden/image-{row}", "logits": hashed.tolist()})
-    for text, hashed in zip(texts, TextEncoder(folder).run(texts)["hash"], strict=True):
-        content["text"].append({"text": text, "logits": hashed.tolist()})
-    (folder / "golden" / "golden.json").write_text(json.dumps(content))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    for path in (folder / "golden").iterdir():
-        manifest["files"][f"golden/{path.name}"] = sha256(path)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_a_bad_picture_is_named_and_the_next_call_works(images, pictures):
     with pytest.raises(ImageError, match=r"^not an image"):
         images.encode([b"no picture"])
     cut = pictures[1][: len(pictures[1]) // 2]  # its header is fine: the server finds out
-    with pytest.raises(ImageError, match=r"images\[7\]: .*cannot decode it|INVALID_ARGUMENT"):
+    with pytest.raises(ImageError, match=r"images\[7\]: the server cannot decode it"):
         images.encode([*pictures[:7], cut, *pictures[7:]])
     assert len(images.encode(pictures)) == 12
 

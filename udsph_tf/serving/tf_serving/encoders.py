@@ -166,20 +166,10 @@ class ServedImageEncoder(_ServedEncoder):
         with _refusals():
             return await self._run_async(_checked(images))
 
-    def _verify(self, version: int | None) -> None:
-        try:
-            super()._verify(version)
-        except ServingError as error:
-            if "with_mask" not in str(error):
-                raise
-            # An export without that signature: there a bad picture fails its whole request.
-            self.signature = "serving_default"
-            super()._verify(version)
-
     def _outputs(self, outputs: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
-        bad = np.flatnonzero(~outputs["usable"].astype(bool)) if "usable" in outputs else ()
-        if len(bad):
-            raise ImageError(f"{_which(bad[0], outputs['usable'])}the server cannot decode it")
+        usable = outputs.get("usable", np.ones(number, bool)).astype(bool)
+        if not usable.all():
+            raise ImageError(f"{_which(int(usable.argmin()), usable)}the server cannot decode it")
         return super()._outputs(outputs, number)
 
 

@@ -39,6 +39,7 @@ _LOG = logging.getLogger(__name__)
 _PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/cards.js": ("cards.js", "text/javascript; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -135,11 +136,10 @@ def create_app(
         options = options_of(request)
         return await answer(engine.search_item, request.id, request.by, options=options)
 
-    @app.get("/v1/item", response_model=FoundItem, responses=_errors(404, 422))
+    @app.get("/v1/item", response_model=FoundItem, responses=_errors(404, 422, 503))
     async def item(id: Annotated[str, Query(max_length=4096)]):
         """One item of the index."""
-        snapshot = engine.snapshot
-        found = snapshot.index.catalogue[engine.position(id, snapshot)]
+        found = await run(engine.item, id)
         metadata = {name: list(values) for name, values in found.metadata.items()}
         return _json({"id": found.id, "text": found.text, "metadata": metadata})
 
@@ -148,7 +148,7 @@ def create_app(
         response_class=Response,
         responses={
             200: {"content": {"image/jpeg": _ANY_BYTES}},
-            **_errors(404, 422, 429),
+            **_errors(404, 422, 429, 503),
         },
     )
     async def picture(
@@ -158,9 +158,7 @@ def create_app(
         """An item's picture as a small JPEG."""
         if size not in SIZES:
             raise RequestError("bad_size", f"size must be one of {', '.join(map(str, SIZES))}")
-        snapshot = engine.snapshot
-        source = snapshot.index.catalogue[engine.position(id, snapshot)].image
-        content = await run(thumbnails.draw, source, size)
+        content = await run(lambda: thumbnails.draw(engine.item(id).image, size))
         return Response(
             content, media_type="image/jpeg", headers={"cache-control": "private, max-age=300"}
         )
@@ -175,11 +173,11 @@ def create_app(
         """Is the process alive?"""
         return _json({"status": "alive"})
 
-    @app.get("/readyz", responses={503: {"description": "The model server is away"}})
+    @app.get("/readyz", responses={503: {"description": "A server it needs is away"}})
     async def ready():
         """Can searches be answered? The service listens only once encoders and index are loaded."""
         if not await asyncio.to_thread(engine.is_ready):
-            return _json({"status": "encoders do not answer"}, 503)
+            return _json({"status": "encoders or index do not answer"}, 503)
         return _json({"status": "ready", "generation": engine.snapshot.generation})
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -197,7 +195,7 @@ def create_app(
 
 def _show_index(engine: SearchEngine, metrics: Metrics) -> None:
     """Tell Prometheus which index is in use."""
-    metrics.items.set(len(engine.snapshot.index))
+    metrics.items.set(engine.snapshot.size)
     metrics.generation.set(engine.snapshot.generation)
 
 
@@ -210,7 +208,7 @@ async def _watch(engine: SearchEngine, metrics: Metrics, seconds: float) -> None
         metrics.reloads.labels("success" if reloaded else "failure").inc()
         _show_index(engine, metrics)
         if reloaded:
-            _LOG.info("Index reloaded: %d items", len(engine.snapshot.index))
+            _LOG.info("Index reloaded: %d items", engine.snapshot.size)
 
 
 def _info(engine: SearchEngine) -> dict[str, Any]:
@@ -220,14 +218,14 @@ def _info(engine: SearchEngine) -> dict[str, Any]:
     return {
         "version": __version__,
         "dataset": str(index.metadata.get("dataset", "")),
-        "items": len(index),
+        "items": snapshot.size,
         "bits": index.num_bits,
         "lengths": list(index.lengths),
         "finds": finds,
         "exact": index.is_exact(),
         "generation": snapshot.generation,
         "model_checksum": index.model_checksum,
-        "facets": snapshot.facets,
+        "facets": snapshot.facets or {},
         "limits": {
             "upload_bytes": limits.upload_bytes,
             "pixels": limits.pixels,

@@ -1,11 +1,12 @@
 """Search by words, a picture or an item: encoders and an index that can be exchanged."""
 
+import contextlib
 import io
 import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from udsph_tf.codes import first_bits, fuse, pack
 from udsph_tf.data.images import ImageError, read_image
-from udsph_tf.search import Hit, StoredIndex, open_index
+from udsph_tf.search import Hit, Item, ItemIndex, MilvusError, StoredIndex, open_index
 from udsph_tf.serving.opening import open_encoder
 from udsph_tf.serving.tf_serving.errors import ServingError
 from udsph_tf.serving.web.limits import Limits
@@ -91,13 +92,13 @@ class Snapshot:
         generation: its number.
     """
 
-    def __init__(self, index: StoredIndex, generation: int):
+    def __init__(self, index: ItemIndex, generation: int):
         self.index, self.generation = index, generation
-        self.facets = index.catalogue.facets()
+        self.size, self.facets = len(index), index.facets()
         self._shorter: dict[int, StoredIndex] = {}
         self._lock = threading.Lock()
 
-    def of_length(self, bits: int) -> StoredIndex:
+    def of_length(self, bits: int) -> ItemIndex:
         """The index by the first `bits` bits, made when it is first asked for."""
         if bits == self.index.num_bits:
             return self.index
@@ -112,7 +113,8 @@ class SearchEngine:
 
     Args:
         artefacts: the export folder.
-        index: the index folder, made by the same model.
+        index: the index folder, made by the same model; or an index that is open already, and is
+            not opened again when it changes.
         limits: what a request may ask for.
         tf_serving: address of a model server that encodes; by default this process does.
 
@@ -125,7 +127,7 @@ class SearchEngine:
     def __init__(
         self,
         artefacts: str | Path,
-        index: str | Path,
+        index: str | Path | ItemIndex,
         limits: Limits | None = None,
         tf_serving: str | None = None,
     ):
@@ -133,9 +135,15 @@ class SearchEngine:
         self._images = open_encoder("image", artefacts, tf_serving)
         self._texts = open_encoder("text", artefacts, tf_serving)
         self.model_checksum = self._images.model_checksum
-        self._folder = Path(index)
+        is_open = isinstance(index, ItemIndex)
+        if is_open and index.model_checksum != self.model_checksum:
+            raise ValueError(
+                f"index was built by another model: it has codes of {index.model_checksum!r}, "
+                f"the artefacts are of {self.model_checksum!r}"
+            )
+        self._folder = None if is_open else Path(index)
         self._stamp = self._look()
-        self._snapshot = Snapshot(self._open(), generation=1)
+        self._snapshot = Snapshot(index if is_open else self._open(), generation=1)
         self._reloading = threading.Lock()
         self._warm_up()
 
@@ -145,8 +153,9 @@ class SearchEngine:
         return self._snapshot
 
     def is_ready(self) -> bool:
-        """Whether the encoders can be used; a model server may be away."""
-        return self._images.is_ready() and self._texts.is_ready()
+        """Whether encoders and index can be used; a server may be away."""
+        parts = (self._images, self._texts, self._snapshot.index)
+        return all(part.is_ready() for part in parts)
 
     def close(self) -> None:
         """Give up connections to a model server."""
@@ -222,27 +231,26 @@ class SearchEngine:
             RequestError: there is no such item (404), or an option does not fit.
         """
         snapshot = self._checked(options)
-        position = self.position(name, snapshot)
-        if by not in snapshot.index.modalities:
+        index = snapshot.index
+        if by not in index.modalities:
             raise RequestError("no_such_code", f"Items of this index have no {by} code")
 
         def encode():
             if options.rerank:
-                return self._encode_item(snapshot, position, by)
-            return {"packed": snapshot.index.codes_of(by).codes([position]), "hash": None}
+                return self._encode_item(self.item(name, snapshot), by)
+            with _answering():
+                return {"packed": _found(index.codes_of_item(name, by)), "hash": None}
 
         return self._search(snapshot, encode, options)
 
-    def position(self, name: str, snapshot: Snapshot) -> int:
-        """Position of an item.
+    def item(self, name: str, snapshot: Snapshot | None = None) -> Item:
+        """An item of the index that searches use now, or of another one.
 
         Raises:
             RequestError: there is no item with this id (404).
         """
-        position = snapshot.index.catalogue.find(name)
-        if position is None:
-            raise RequestError("no_such_item", "The index has no item with this id", status=404)
-        return position
+        with _answering():
+            return _found((snapshot or self._snapshot).index.item(name))
 
     def _search(self, snapshot: Snapshot, encode, options: SearchOptions) -> Answer:
         start = time.perf_counter()
@@ -257,27 +265,27 @@ class SearchEngine:
         bits = options.bits or snapshot.index.num_bits
         index = snapshot.of_length(bits)
         modality = _MODALITY[options.find]
-        (hits,) = index.search(
-            first_bits(outputs["packed"], bits),
-            modality,
-            options.k,
-            radius=options.radius,
-            filters=options.filters,
-            query_hash=outputs["hash"][:, :bits] if options.rerank else None,
-            candidates=options.candidates,
-        )
+        with _answering():
+            (hits,) = index.search(
+                first_bits(outputs["packed"], bits),
+                modality,
+                options.k,
+                radius=options.radius,
+                filters=options.filters,
+                query_hash=outputs["hash"][:, :bits] if options.rerank else None,
+                candidates=options.candidates,
+            )
         return Answer(
             hits=hits,
             bits=bits,
-            exact=index.codes_of(modality).is_exact(),
+            exact=index.is_exact(),
             generation=snapshot.generation,
             encode_seconds=encoded - start,
             search_seconds=time.perf_counter() - encoded,
         )
 
-    def _encode_item(self, snapshot: Snapshot, position: int, by: str) -> dict[str, np.ndarray]:
+    def _encode_item(self, item: Item, by: str) -> dict[str, np.ndarray]:
         """Code and hash of an item, from its picture and words: an index has codes alone."""
-        item = snapshot.index.catalogue[position]
         try:
             image = None if by == "text" else self._images.run([read_image(item.image)])
         except (ImageError, ImportError) as error:
@@ -307,9 +315,9 @@ class SearchEngine:
             raise RequestError("bad_radius", f"radius must be from 0 to {lengths[-1]}")
         if sum(len(values) for values in options.filters.values()) > limits.filter_values:
             raise RequestError("bad_filters", f"at most {limits.filter_values} values may be given")
-        unknown = sorted(set(options.filters) - set(snapshot.facets))
-        if unknown:
-            known = ", ".join(snapshot.facets) or "none"
+        facets = snapshot.facets
+        if facets is not None and not set(options.filters) <= set(facets):
+            known = ", ".join(facets) or "none"
             raise RequestError("bad_filters", f"Items have these fields to filter by: {known}")
         return snapshot
 
@@ -341,8 +349,26 @@ class SearchEngine:
 
     def _look(self) -> tuple[int, ...] | None:
         """What changes when the manifest is replaced; None while there is none."""
+        if self._folder is None:
+            return None
         try:
             status = os.stat(self._folder / "index.json")
         except OSError:
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """An index elsewhere may be away."""
+    try:
+        yield
+    except MilvusError as error:
+        _LOG.error("%s", error)
+        raise RequestError("no_index", "The index does not answer; try again later", 503) from error
+
+
+def _found(what):
+    if what is None:
+        raise RequestError("no_such_item", "The index has no item with this id", status=404)
+    return what

@@ -1,6 +1,7 @@
 """What stands before the app: size and time of bodies, number of requests, headers, counting."""
 
 import asyncio
+import contextlib
 import json
 import time
 
@@ -59,16 +60,17 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, sent = time.perf_counter(), _Sent(send)
+        start, body = time.perf_counter(), _Body(scope, receive, self.limits.body_seconds)
+        sent = _Sent(send, body)
         try:
-            await self._unless_full(scope, receive, sent)
+            await self._unless_full(scope, body, sent)
         finally:
             name = scope["path"] if scope["path"] in self.paths else "other"
             # Where nothing was sent, an error is on its way to the handler that answers with 500.
             self.metrics.requests.labels(name, str(sent.status or 500)).inc()
             self.metrics.seconds.labels(name).observe(time.perf_counter() - start)
 
-    async def _unless_full(self, scope: Scope, receive: Receive, sent: "_Sent") -> None:
+    async def _unless_full(self, scope: Scope, body: "_Body", sent: "_Sent") -> None:
         costly = scope["path"].startswith(("/v1/search/", "/v1/picture"))
         if costly and self._in_flight >= self.limits.requests:
             self.metrics.rejected.inc()
@@ -76,12 +78,12 @@ class Guard:
             return
         self._in_flight += costly
         try:
-            await self._limited(scope, receive, sent)
+            await self._limited(scope, body, sent)
         finally:
             self._in_flight -= costly
             self.metrics.in_flight.set(self._in_flight)
 
-    async def _limited(self, scope: Scope, receive: Receive, sent: "_Sent") -> None:
+    async def _limited(self, scope: Scope, body: "_Body", sent: "_Sent") -> None:
         most = self.limits.json_bytes
         if scope["path"] == "/v1/search/image":
             most = self.limits.upload_bytes
@@ -91,21 +93,18 @@ class Guard:
             await sent.error(too_large.status, too_large.code, too_large.message)
             return
         arrived, failed = 0, None
-        deadline = asyncio.get_running_loop().time() + self.limits.body_seconds
-        whole = False
 
         async def limited_receive() -> Message:
-            nonlocal arrived, failed, whole
-            if whole:
-                return await receive()  # a client may wait for its answer as long as it takes
+            nonlocal arrived, failed
+            if body.whole:
+                return await body.receive()  # a client may wait for its answer as long as it takes
             try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
+                async with asyncio.timeout_at(body.deadline):
+                    message = await body.receive()
             except TimeoutError:
                 failed = _BodyError(408, "body_too_slow", "The body did not arrive in time")
                 raise failed from None
             arrived += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
             if arrived > most:
                 failed = too_large
                 raise failed
@@ -124,16 +123,55 @@ class Guard:
             await sent.error(failed.status, failed.code, failed.message)
 
 
+class _Body:
+    """What arrives of a request's body.
+
+    Args:
+        scope: the request.
+        receive: where it arrives.
+        seconds: how long it may take.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, seconds: float):
+        headers = dict(scope["headers"])
+        none = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
+        self._receive, self.whole = receive, none
+        self.deadline = asyncio.get_running_loop().time() + seconds
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.whole = not message.get("more_body", False)
+        return message
+
+    async def forget(self) -> None:
+        """Let the rest arrive, and drop it.
+
+        A connection that is closed while its client still sends is reset, and then the client does
+        not see the answer that it was sent.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self.deadline):
+                while not self.whole:
+                    await self.receive()
+
+
 class _Sent:
     """Sends with the headers that every answer has, and remembers the status."""
 
-    def __init__(self, send: Send):
-        self._send, self.status = send, 0
+    def __init__(self, send: Send, body: _Body):
+        self._send, self._body, self.status = send, body, 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+            headers = [*message.get("headers", ()), *_HEADERS]
+            if not self._body.whole:
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        elif not self._body.whole and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._body.forget()
+            message = {"type": "http.response.body"}
         await self._send(message)
 
     async def error(self, status: int, code: str, message: str) -> None:
@@ -141,8 +179,6 @@ class _Sent:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
-            # What is left of a body that was refused is not worth reading.
-            (b"connection", b"close"),
         ]
         if status == 429:
             headers.append((b"retry-after", b"1"))

@@ -1,5 +1,6 @@
-"use strict";
 // Everything that comes from the index or the user is set as text, never as HTML.
+
+import { moveAmongCards } from "./cards.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("form"), text = $("text"), file = $("file"), grid = $("grid");
@@ -315,20 +316,8 @@ document.addEventListener("keydown", (event) => {
       first.focus();
     }
   } else if (event.target.classList.contains("card")) {
-    moveAmongCards(event);
+    moveAmongCards(event, grid, text);
   }
 });
-
-function moveAmongCards(event) {
-  const cards = [...grid.querySelectorAll(".card")];
-  const top = cards[0].getBoundingClientRect().top;
-  const columns = cards.filter((each) => Math.abs(each.getBoundingClientRect().top - top) < 2).length;
-  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns };
-  if (!(event.key in steps)) return;
-  event.preventDefault();
-  const target = cards.indexOf(event.target) + steps[event.key];
-  if (target < 0) text.focus();
-  else if (target < cards.length) cards[target].focus();
-}
 
 start();
