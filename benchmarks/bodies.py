@@ -154,9 +154,9 @@ def _resnet(folder: Path) -> None:
     import keras_hub
 
     keras_hub.models.ResNetBackbone(
-        input_conv_filters=[32],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[32, 64],
+        stackwise_num_filters=[64, 128],
         stackwise_num_blocks=[1, 1],
         stackwise_num_strides=[1, 2],
         block_type="basic_block",

@@ -160,10 +160,17 @@ def test_read_fashion_no_table_raises_with_what_root_must_be(tmp_path):
 
 
 def test_read_fashion_folder_above_is_read_and_kaggles_second_copy_ignored(tree):
-    root = tree(row(1), row(2))
-    shutil.copytree(root, root / "myntradataset")
-    pairs, _ = read_fashion(root.parent)
-    assert pairs.images[0] == str(root / "images/1.jpg")
+    given = tree(row(1), row(2))
+    names = ("styles.csv", "images")
+    for folder in ("archive", "archive/myntradataset"):
+        (given / folder).mkdir()
+        for name in names:
+            copy = shutil.copytree if name == "images" else shutil.copy
+            copy(given / name, given / folder / name)
+    (given / "styles.csv").unlink()
+    shutil.rmtree(given / "images")
+    pairs, _ = read_fashion(given)
+    assert pairs.images[0] == str(given / "archive/images/1.jpg")
 
 
 def test_read_fashion_pictures_without_a_row_are_named(tree, caplog):

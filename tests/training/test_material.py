@@ -62,7 +62,7 @@ def test_prepare_unseen_kinds_without_such_labels_raises(make_config, tmp_path):
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"data": {"num_query": 50}}, "60 items cannot give 50 query"),
+        ({"data": {"num_query": 58}}, "60 items cannot give 58 query"),
         ({"data": {"split": "absent.json"}}, "There is no split absent.json"),
     ],
 )
