@@ -60,6 +60,13 @@ def main() -> None:
     parser.add_argument("--jitter", type=float, default=0.05)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-k", type=int, default=10)
+    parser.add_argument(
+        "--kinds",
+        nargs="*",
+        default=list(SETTINGS),
+        choices=list(SETTINGS),
+        help="approximate indexes to measure; building `hnsw` takes longest",
+    )
     parser.add_argument("--processor-time", action="store_true", help="see above")
     args = parser.parse_args()
     work = Path(args.work)
@@ -163,7 +170,7 @@ def approximations(work, codes, queries, kind, bits, args) -> list[dict]:
     truth = exact.search(queries, args.k)[0]
     rows = []
     for name, (setting, values) in SETTINGS.items():
-        if (kind, name) == ("uniform", "hnsw"):
+        if name not in args.kinds or (kind, name) == ("uniform", "hnsw"):
             continue  # its graph takes longest to build, and the others show how hard these are
         index, built = structure(work / f"{kind}-{bits}.{name}", name, exact)
         for value in values:
