@@ -36,7 +36,7 @@ def mirflickr(root, number=48):
 
     Picture n has the tags of n modulo 2 (frequent), a rare one, and the potential labels `sky`
     (every third), `tree` and `tree_r1` (every fourth). Of the last four, two have no frequent tag
-    and two no label.
+    and two no label; the last one has every other label, so that no list is empty.
     """
     rows = range(1, number + 1)
     last = number - 4
@@ -54,7 +54,10 @@ def mirflickr(root, number=48):
         if n % 4 == 0:
             lists["tree"].append(n)
             lists["tree_r1"] += [n] * (n % 8 == 0)
+    write(root / "mirflickr/doc/common_tags.txt", "nikon 46\r\ntree 23\r\nblauerhimmel 23\r\n")
     for name, numbers in lists.items():
+        if number not in numbers:
+            numbers.append(number)
         write(root / f"annotations/{name}.txt", "".join(f"{n} \r\n" for n in numbers))
     write(root / "annotations/README.txt", "MIRFLICKR-25000 annotations")
     return root

@@ -132,7 +132,8 @@ class TextConfig:
     weights: str = ""
     """Empty: the preset's own; or `random`; for `keras_hub`."""
     vectors: str = ""
-    """For `word2vec`: a file of word vectors. Empty trains them on the training texts."""
+    """For `word2vec`: a file of word vectors (GloVe, word2vec, `.kv`). Empty trains them on the
+    training texts."""
     vector_epochs: int = 20
     """Passes of word2vec and doc2vec over the training texts; also doc2vec's steps a text."""
     vocabulary_size: int = 8000

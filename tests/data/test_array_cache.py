@@ -56,6 +56,15 @@ def fill(tmp_path):
     return fill
 
 
+def test_remove_deletes_the_folder_and_a_cache_of_it_can_be_filled_again(fill):
+    cache, _ = fill()
+    cache.remove()
+    assert not cache.folder.exists()
+    cache, rows = fill()
+    assert rows == list(range(10))
+    assert_whole(cache)
+
+
 def assert_whole(cache, num_rows=10):
     rows = np.arange(num_rows)
     np.testing.assert_array_equal(cache.array("square"), rows**2)

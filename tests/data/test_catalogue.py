@@ -100,8 +100,30 @@ def test_check_dataset_counts_the_items_of_the_protocol(tmp_path):
 def test_check_dataset_user_data_is_read_without_a_number_to_compare_with(tmp_path):
     (tmp_path / "manifest.csv").write_text("image,text,labels\na.jpg,one,x\nb.jpg,,y\n")
     findings, problems = check_dataset("manifest", str(tmp_path))
-    assert [str(each) for each in findings] == ["ok    items of the protocol: 1"]
+    assert [str(each) for each in findings] == [
+        "WRONG pictures of the items: 0, expected 1; 1 missing: a.jpg. Unpack the pictures, or "
+        "download them again",
+        "ok    items of the protocol: 1",
+    ]
     assert [each.id for each in problems] == ["b.jpg"]
+
+
+def test_check_dataset_that_cannot_be_read_still_names_what_was_found(tmp_path):
+    root = made_downloads.mirflickr(tmp_path)
+    (root / "annotations/lake.txt").unlink()
+    findings, problems = check_dataset("mirflickr25k", str(root))
+    assert {each.part: each for each in findings}["label lists"].missing == ("lake.txt",)
+    assert problems[0].reason.startswith(f"There is no label list lake.txt below {root}")
+
+
+def test_check_dataset_archive_that_is_cut_off_is_a_finding(tmp_path):
+    root = made_downloads.coco(tmp_path)
+    made_downloads.write(root / "train2017.zip", b"PK\x03\x04 half")
+    findings, _ = check_dataset("coco2017", str(root))
+    assert str(findings[0]).startswith(
+        "WRONG archives that are cut off, and unfinished downloads: 1, expected 0; 1 extra: "
+        "train2017.zip (File is not a zip file) cannot be read: download it again"
+    )
 
 
 def test_check_dataset_unknown_name_raises_with_the_nearest(tmp_path):

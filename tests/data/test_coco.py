@@ -79,7 +79,35 @@ def test_read_coco_picture_listed_twice_raises(tree):
         tree / "annotations/captions_val2017.json",
         lambda content: content["images"].append(content["images"][0]),
     )
-    with pytest.raises(ValueError, match=r"captions_val2017.json: the picture 1001 is there twice"):
+    with pytest.raises(ValueError, match=r"captions_val2017.json: picture 1001 is there twice"):
+        read_coco(tree)
+
+
+@pytest.mark.parametrize(
+    ("kind", "edit", "message"),
+    [
+        (
+            "captions",
+            lambda c: c["annotations"].append(c["annotations"][0]),
+            "sentence 14 is ",
+        ),
+        ("captions", lambda c: c.pop("images"), "captions_train2017.json has no picture. Is it"),
+        ("captions", lambda c: c.update(annotations=[]), "captions_train2017.json has no sentence"),
+        ("instances", lambda c: c.update(annotations=[]), "instances_train2017.json has no object"),
+        ("instances", lambda c: c["categories"].pop(0), "object of the category 1, which it does"),
+    ],
+)
+def test_read_coco_annotations_that_are_not_whole_raise(tree, kind, edit, message):
+    change(tree / f"annotations/{kind}_train2017.json", edit)
+    with pytest.raises(ValueError, match=message):
+        read_coco(tree)
+
+
+@pytest.mark.parametrize("content", ["<html>404</html>", '{"images": [{"file_name": "caf\xe9"}]}'])
+def test_read_coco_something_else_raises_in_one_line(tree, content):
+    path = tree / "annotations/captions_train2017.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"^\S*train2017\.json is no whole JSON file .lexical .+$"):
         read_coco(tree)
 
 

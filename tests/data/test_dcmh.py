@@ -73,6 +73,20 @@ def test_read_dcmh_pictures_of_every_order_of_axes_are_read(tree, version, axes)
     assert source_fingerprint(source).startswith(f"{source}@")
 
 
+def test_read_dcmh_one_file_whose_pictures_are_called_images(tmp_path, version):
+    images = pictures().transpose(1, 2, 3, 0)
+    save(tmp_path / "FLICKR-25K.mat", version, YAll=TAGS, LAll=LABELS, images=images)
+    pairs, _ = read_dcmh(tmp_path)
+    assert load_pixels(read_image(pairs.images[1]), 32)[16, 4].tolist() == [10, 250, 10]
+
+
+def test_read_dcmh_pictures_go_before_vectors_of_them(tree):
+    vectors = np.arange(15.0).reshape(3, 5)
+    assert read_dcmh(tree(**{"xall-vgg": {"XAll": vectors}}))[0].images.shape == (3, 5)
+    pairs, _ = read_dcmh(tree(iall={"IAll": pictures()}, **{"xall-vgg": {"XAll": vectors}}))
+    assert pairs.images[0].startswith("mat:")
+
+
 def test_read_image_of_a_matrix_that_holds_no_colours_raises(tree):
     root = tree(iall={"IAll": pictures().astype(np.float32) - 100})
     source = read_dcmh(root)[0].images[0]

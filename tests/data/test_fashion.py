@@ -1,5 +1,7 @@
 import csv
 import io
+import re
+import shutil
 import zipfile
 
 import numpy as np
@@ -132,23 +134,48 @@ def test_read_fashion_missing_column_raises_with_its_name(tree):
         read_fashion(root)
 
 
-@pytest.mark.parametrize("line", [b"caf\xe9", b'"' + b"x" * 200_000])
-def test_read_fashion_not_csv_in_utf8_raises_with_the_path(tree, line):
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"caf\xe9", r", line 3: not UTF-8 .*iconv"),
+        (b'"' + b"x" * 200_000, " is not a CSV file in UTF-8: .* Download it again"),
+    ],
+)
+def test_read_fashion_not_csv_in_utf8_raises_with_the_path(tree, line, message):
     root = tree(row(1))
     with (root / "styles.csv").open("ab") as file:
         file.write(line)
-    with pytest.raises(ValueError, match=r"styles\.csv is not a CSV file in UTF-8: "):
+    with pytest.raises(ValueError, match=rf"styles\.csv{message}"):
         read_fashion(root)
 
 
 def test_read_fashion_same_id_twice_raises(tree):
-    with pytest.raises(ValueError, match="Duplicate ids: 1. Every item needs its own id"):
+    with pytest.raises(ValueError, match="styles.csv: duplicate ids: 1. Every item"):
         read_fashion(tree(row(1), row(1)))
 
 
 def test_read_fashion_no_table_raises_with_what_root_must_be(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"There is no .*styles\.csv. `--root` must be"):
+    with pytest.raises(FileNotFoundError, match=r"no styles\.csv below .* `--root` must be"):
         read_fashion(tmp_path)
+
+
+def test_read_fashion_folder_above_is_read_and_kaggles_second_copy_ignored(tree):
+    given = tree(row(1), row(2))
+    names = ("styles.csv", "images")
+    for folder in ("archive", "archive/myntradataset"):
+        (given / folder).mkdir()
+        for name in names:
+            copy = shutil.copytree if name == "images" else shutil.copy
+            copy(given / name, given / folder / name)
+    (given / "styles.csv").unlink()
+    shutil.rmtree(given / "images")
+    pairs, _ = read_fashion(given)
+    assert pairs.images[0] == str(given / "archive/images/1.jpg")
+
+
+def test_read_fashion_pictures_without_a_row_are_named(tree, caplog):
+    read_fashion(tree(row(1), row(2), pictures=("1", "2", "3", "4")))
+    assert re.search(r"2 pictures have no row in .*styles\.csv: 3, 4. Is it cut off", caplog.text)
 
 
 def test_read_fashion_no_pictures_raises_with_both_names(tmp_path):

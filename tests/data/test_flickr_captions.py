@@ -96,15 +96,37 @@ def test_read_flickr30k_lists_without_endings_or_karpathys_file_give_roles(tmp_p
 
 
 def test_read_flickr8k_of_kaggle_is_comma_separated(tmp_path):
-    rows = ['a.jpg,"A man , a plan ."', "a.jpg,Another .", "b.jpg,A cat ."]
+    rows = ['a.jpg,"A man , a plan ."', "a.jpg,Another .", "b.jpg,A cat , a hat .", "b.jpg,B ."]
     made_downloads.write(tmp_path / "captions.txt", "image,caption\n" + "\n".join(rows))
     for name in "abc":
         made_downloads.write(tmp_path / f"Images/{name}.jpg", b"")
     pairs, problems = read_flickr_captions(tmp_path, "flickr8k", captions="all")
-    assert pairs.texts.tolist() == ["A man , a plan . Another .", "A cat ."]
-    assert [(each.id, each.reason) for each in problems] == [
-        ("c.jpg", "the picture has no sentence")
+    assert pairs.texts.tolist() == ["A man , a plan . Another .", "A cat , a hat . B ."]
+    assert [(each.id, each.source, each.reason) for each in problems] == [
+        (
+            "c.jpg",
+            str(tmp_path / "Images/c.jpg"),
+            f"it has no sentence in {tmp_path}/captions.txt: download that file again",
+        )
     ]
+
+
+def test_read_flickr30k_of_kaggle_with_numbered_rows(tmp_path):
+    rows = ['a.jpg,1,"So , so"', "a.jpg,0,7 men", "b.jpg,0,A cat , a hat", "b.jpg,1,B"]
+    rows = "\r\n".join(["image_name,comment_number,comment", *rows])
+    made_downloads.write(tmp_path / "captions.txt", rows)
+    for name in "ab":
+        made_downloads.write(tmp_path / f"flickr30k_images/{name}.jpg", b"")
+    pairs, problems = read_flickr_captions(tmp_path, "flickr30k")
+    assert problems == []
+    assert pairs.texts.tolist() == ["7 men\nSo , so", "A cat , a hat\nB"]
+
+
+def test_read_flickr8k_without_lists_leaves_the_unpublished_picture_out(tree):
+    for path in (tree / "Flickr8k_text").glob("Flickr_8k*"):
+        path.unlink()
+    pairs, problems = read_flickr_captions(tree, "flickr8k")
+    assert (len(pairs), problems, pairs.roles) == (40, [], None)
 
 
 def test_read_flickr8k_sentences_without_their_picture_are_a_problem(tree):
@@ -113,7 +135,7 @@ def test_read_flickr8k_sentences_without_their_picture_are_a_problem(tree):
     pairs, problems = read_flickr_captions(tree, "flickr8k")
     assert len(pairs) == 37
     assert problems[0].id == victim.name
-    assert problems[0].reason.startswith("there is no such picture: unpack")
+    assert problems[0].reason.startswith(f"there is no such picture below {tree}: unpack")
 
 
 @pytest.mark.parametrize(
@@ -124,13 +146,38 @@ def test_read_flickr8k_sentences_without_their_picture_are_a_problem(tree):
             r"line \d+: sentence 0 of .* is there a second time",
         ),
         (lambda text: "image,caption\n" + text, "line 1: must be <picture>#<number>, a tab"),
+        (lambda text: "", "has no sentence. Download it again"),
+        (
+            lambda text: "\n".join(text.split("\n")[:103]),
+            "is cut off: its last picture, 1000268221_693b08cb0e.jpg, has 3 sentences and each "
+            "other one 5. Download it again",
+        ),
     ],
 )
 def test_read_flickr8k_wrong_line_raises_with_file_and_line(tree, change, message):
     path = tree / "Flickr8k_text/Flickr8k.token.txt"
     path.write_text(change(path.read_text()))
-    with pytest.raises(ValueError, match=rf"Flickr8k\.token\.txt, {message}"):
+    with pytest.raises(ValueError, match=rf"Flickr8k\.token\.txt,? {message}"):
         read_flickr_captions(tree, "flickr8k")
+
+
+def test_read_flickr8k_list_that_is_empty_or_ends_inside_a_name_is_named(tree):
+    path = tree / "Flickr8k_text/Flickr_8k.devImages.txt"
+    path.write_text(path.read_text()[:-13])
+    _, problems = read_flickr_captions(tree, "flickr8k")
+    assert problems[0].id == "1000268232_69.jpg"
+    assert problems[0].reason.startswith("a list of the split names it, and ")
+    path.write_text("")
+    with pytest.raises(ValueError, match=r"devImages\.txt is empty. Download it again"):
+        read_flickr_captions(tree, "flickr8k")
+
+
+def test_read_flickr30k_split_of_another_data_set_raises(tmp_path):
+    root = made_downloads.flickr30k(tmp_path)
+    images = [{"filename": "7.jpg", "split": "test"}]
+    made_downloads.write(root / "dataset_flickr30k.json", json.dumps({"images": images}))
+    with pytest.raises(ValueError, match="No picture below .* Are they of the same data set?"):
+        read_flickr_captions(root, "flickr30k")
 
 
 def test_read_flickr8k_sentences_in_another_encoding_raise_with_the_line(tree):
@@ -144,8 +191,17 @@ def test_read_flickr8k_missing_list_or_pictures_raise(tree):
     (tree / "Flickr8k_text/Flickr_8k.devImages.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"no Flickr_8k\.devImages\.txt beside the other"):
         read_flickr_captions(tree, "flickr8k")
-    with pytest.raises(FileNotFoundError, match=r"no picture below .*flickr8k has it: give"):
+    with pytest.raises(FileNotFoundError, match=r"no picture below .*jpg belongs to it, give"):
         read_flickr_captions(tree / "Flickr8k_text", "flickr8k")
+
+
+def test_check_flickr30k_expects_as_many_pictures_as_karpathys_file_has(tmp_path):
+    root = made_downloads.flickr30k(tmp_path)
+    images = [{"filename": f"{1000092795 + n}.jpg", "split": "test"} for n in range(30)]
+    made_downloads.write(root / "dataset_flickr30k.json", json.dumps({"images": images}))
+    found = {each.part: each for each in check_flickr_captions(root, "flickr30k")}
+    assert found["pictures in the lists of the split"].expected == 31_014
+    assert found["pictures in the lists of the split"].found == 30
 
 
 def test_check_flickr8k_counts(tree):

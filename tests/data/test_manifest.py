@@ -179,7 +179,7 @@ def test_csv_wrong_quotes_raise_with_the_line(csv_file, row):
 
 def test_csv_not_utf8_raises_with_the_path(csv_file):
     root = csv_file(HEADER.encode() + b"a.jpg,caf\xe9,x\n")
-    assert f"{root / 'manifest.csv'} is not a CSV file in UTF-8: " in refused(root)
+    assert f"{root / 'manifest.csv'}, line 2: not UTF-8 (" in refused(root)
 
 
 def test_duplicate_id_raises_with_both_lines(csv_file):
@@ -278,6 +278,14 @@ def test_no_manifest_raises_with_what_to_write(tmp_path, name):
     message = refused(tmp_path / name, FileNotFoundError)
     assert f"neither manifest.csv nor manifest.jsonl in {tmp_path / name}. Write one" in message
     assert "image, text, labels" in message
+
+
+@pytest.mark.parametrize("given", ["", "pairs/more"])
+def test_manifest_one_level_away_is_named(tmp_path, given):
+    (tmp_path / "pairs/more").mkdir(parents=True)
+    (tmp_path / "pairs/manifest.csv").touch()
+    message = refused(tmp_path / given, FileNotFoundError)
+    assert message.endswith(f"; or give {tmp_path / 'pairs/manifest.csv'}, if it is yours")
 
 
 def test_file_of_another_kind_raises(tmp_path):

@@ -3,8 +3,9 @@ import logging
 import made_downloads
 import pytest
 
-from udsph_tf.data.checking import Finding
+from udsph_tf.data import mirflickr25k
 from udsph_tf.data.images import read_image
+from udsph_tf.data.mat_file import MatFile
 from udsph_tf.data.mirflickr25k import POTENTIAL, RELEVANT, check_mirflickr25k, read_mirflickr25k
 
 
@@ -59,7 +60,7 @@ def test_read_mirflickr25k_tags_that_are_not_utf8_are_named_and_left_out(tree, c
     with caplog.at_level(logging.WARNING):
         pairs, _ = read_mirflickr25k(tree)
     assert pairs.texts[0] == "nikon"
-    assert "not UTF-8 are left out, in mirflickr/meta/tags/tags1.txt. Convert" in caplog.text
+    assert f"not UTF-8 are left out, in {path}. Convert" in caplog.text
 
 
 def test_read_mirflickr25k_missing_list_raises_with_its_name(tree):
@@ -69,7 +70,10 @@ def test_read_mirflickr25k_missing_list_raises_with_its_name(tree):
 
 
 def test_read_mirflickr25k_root_one_level_too_deep_names_the_right_one(tree):
-    with pytest.raises(FileNotFoundError, match=r"list animals.txt .*mirflickr25k has it: give"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"list animals.txt .*animals.txt belongs to it, give the folder \S*mirflickr25k$",
+    ):
         read_mirflickr25k(tree / "mirflickr")
 
 
@@ -77,6 +81,37 @@ def test_read_mirflickr25k_list_of_something_else_raises_with_file_and_line(tree
     (tree / "annotations/sky.txt").write_text("1\nim2.jpg\n")
     with pytest.raises(ValueError, match=r"annotations/sky\.txt, line 2: must be the number of a"):
         read_mirflickr25k(tree)
+
+
+@pytest.mark.parametrize("content", ["", "\r\n \r\n"])
+def test_read_mirflickr25k_empty_list_raises_with_the_path(tree, content):
+    (tree / "annotations/sky.txt").write_text(content)
+    with pytest.raises(ValueError, match=r"annotations/sky\.txt is empty. Download .*_v080\.zip"):
+        read_mirflickr25k(tree)
+
+
+def test_read_mirflickr25k_list_that_ends_inside_a_number_raises(tree):
+    path = tree / "annotations/sky.txt"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"43 ") + 1])
+    with pytest.raises(ValueError, match=r"sky\.txt is cut off: it ends in 4, a part of a number"):
+        read_mirflickr25k(tree)
+    # Only the last line end is missing.
+    path.write_bytes(whole.rstrip())
+    assert read_mirflickr25k(tree)[0].labels.sum(axis=0).tolist() == [30, 11, 14]
+
+
+def test_read_mirflickr25k_whole_download_with_a_list_that_is_too_short_raises(tree, monkeypatch):
+    monkeypatch.setattr(mirflickr25k, "_NUM_PICTURES", 48)
+    # As in the matrices: no fewer of the 20,015 items have the label.
+    monkeypatch.setattr(mirflickr25k, "_LEAST", {"sky": 32, "tree": 13})
+    with pytest.raises(ValueError, match=r"tree\.txt is cut off: it has 12 pictures, and 13 of"):
+        read_mirflickr25k(tree)
+
+
+def test_least_pictures_of_a_list_are_the_sums_of_the_matrix(real_data):
+    matrix = MatFile(real_data("mirflickr") / "mirflickr25k-lall.mat").array("LAll")
+    assert list(mirflickr25k._LEAST.values()) == matrix.sum(axis=0).tolist()
 
 
 def test_check_mirflickr25k_names_what_is_missing_and_what_is_extra(tree):
@@ -89,4 +124,8 @@ def test_check_mirflickr25k_names_what_is_missing_and_what_is_extra(tree):
     assert found["label lists"].missing == ("lake.txt",)
     assert found["label lists"].extra == ("sea_r2.txt",)
     assert found["unknown pictures in sky.txt"].extra == ("im25001",)
-    assert found["tags of at least 20 pictures"] == Finding("tags of at least 20 pictures", 1386, 3)
+    assert "sky.txt (1 pictures, at least 6,818)" in found["label lists that are cut off"].extra
+    assert found["pictures with a potential label"].expected == 24_581
+    assert found["the same, by doc/common_tags.txt"].is_right
+    tags = found["tags of at least 20 pictures"]
+    assert (tags.expected, tags.found) == (1386, 3)

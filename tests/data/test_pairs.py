@@ -47,7 +47,10 @@ def test_pairs_columns_become_arrays_of_the_documented_types(made_pairs):
             {"labels": [[0.5, 0], [0, 1], [1, 0]]},
             "`labels` must hold only 0 and 1. Received: [0.  0.5 1. ]",
         ),
-        ({"ids": ["a", "b", "a"]}, "Duplicate ids: a. Every item needs its own id"),
+        (
+            {"ids": ["a", "b", "a"]},
+            "made: duplicate ids: a. Every item needs its own id: leave one row of each",
+        ),
         (
             {"roles": ["test"] * 3},
             f"`roles` must be of {ROLES}. Received: {{'test'}}",
@@ -62,7 +65,7 @@ def test_pairs_unfit_column_raises(made_pairs, changes, message):
 
 
 def test_pairs_many_duplicate_ids_names_five_and_counts_the_rest(made_pairs):
-    with pytest.raises(ValueError, match="Duplicate ids: 0, 1, 2, 3, 4 and 3 more"):
+    with pytest.raises(ValueError, match="duplicate ids: 0, 1, 2, 3, 4 and 3 more"):
         made_pairs(16, ids=[str(item % 8) for item in range(16)])
 
 

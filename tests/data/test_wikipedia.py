@@ -73,10 +73,29 @@ def test_read_wikipedia_row_that_is_not_finite_is_a_problem(save, name, value):
     assert item not in pairs.ids
 
 
+def test_read_wikipedia_folder_above_and_windows_line_ends_are_read(root):
+    path = root / FILES[1]
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
+    assert len(read_wikipedia(root.parent)[0]) == 80
+
+
+def test_read_wikipedia_same_id_twice_raises_with_the_lists(root):
+    path = root / FILES[1]
+    path.write_text(path.read_text().replace("train-3\t", "train-4\t"))
+    with pytest.raises(ValueError, match=r"trainset_txt_img_cat\.list .*duplicate ids: train-4"):
+        read_wikipedia(root)
+
+
+def test_read_wikipedia_empty_categories_raise(root):
+    (root / FILES[3]).write_text("\n")
+    with pytest.raises(ValueError, match=r"categories\.list is empty. Download it again"):
+        read_wikipedia(root)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_read_wikipedia_missing_file_raises_with_its_name(root, name):
     (root / name).unlink()
-    with pytest.raises(FileNotFoundError, match=rf"There is no .*{name}. `--root` must be"):
+    with pytest.raises(FileNotFoundError, match=rf"There is no .*{name}.* `--root` must be"):
         read_wikipedia(root)
 
 
@@ -84,8 +103,11 @@ def test_read_wikipedia_missing_file_raises_with_its_name(root, name):
     ("changes", "message"),
     [
         ({"T_te": None}, r"raw_features\.mat lacks the variable T_te"),
-        ({"I_tr": np.ones((59, 12))}, "I_tr has 59 rows, but trainset_txt_img_cat.list has 60"),
-        ({"T_te": np.ones((21, 4))}, "T_te has 21 rows, but testset_txt_img_cat.list has 20"),
+        (
+            {"I_tr": np.ones((59, 12))},
+            r"I_tr has 59 rows, but \S+/trainset_txt_img_cat.list has 60",
+        ),
+        ({"T_te": np.ones((21, 4))}, r"T_te has 21 rows, but \S+/testset_txt_img_cat.list has 20"),
         ({"I_te": np.ones((20, 11))}, r"I_tr and I_te must be equally wide. .*\[12, 11\]"),
         ({"I_tr": np.array(["a"])}, "I_tr must be a matrix of numbers. Received: .*dtype=<U"),
     ],

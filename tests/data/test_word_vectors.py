@@ -1,11 +1,12 @@
 import contextlib
 import gzip
+import pickle
 import struct
 
 import numpy as np
 import pytest
 
-from udsph_tf.data.word_vectors import plain_word, read_word_vectors
+from udsph_tf.data.word_vectors import check_word_vectors, plain_word, read_word_vectors
 
 VECTORS = {"the": [0.5, -1.0, 2.0], "café": [1.0, 0.25, 0.0], "dog": [3.0, 4.0, -0.5]}
 
@@ -85,24 +86,61 @@ def test_read_word_vectors_gensim_s_own_files_agree(tmp_path):
         assert {word: each.tolist() for word, each in found.items()} == {
             plain_word(word): each for word, each in VECTORS.items()
         }
-    keyed.save(str(tmp_path / "vectors.kv"))
-    with pytest.raises(
-        ValueError, match="is gensim's own format, a pickle, which is not opened"
-    ) as e:
-        read_word_vectors(tmp_path / "vectors.kv", {"dog"})
+    for name, separately in (("vectors.kv", []), ("apart.kv", ["vectors"])):
+        keyed.save(str(tmp_path / name), separately=separately)
+        check_word_vectors(tmp_path / name)
+        found, dim = read_word_vectors(tmp_path / name, {"the", "cafe", "dog"})
+        assert {word: each.tolist() for word, each in found.items()} == {
+            plain_word(word): each for word, each in VECTORS.items()
+        }
+    (tmp_path / "apart.kv.vectors.npy").unlink()
+    with pytest.raises(ValueError, match=r"should be beside it, in apart\.kv\.vectors\.npy") as e:
+        read_word_vectors(tmp_path / "apart.kv", {"dog"})
     # The remedy in the message does what it says.
     command = str(e.value).partition('python -c "')[2].removesuffix('"')
-    (tmp_path / "vectors.txt").unlink()
+    (tmp_path / "vectors.kv").replace(tmp_path / "apart.kv")
     with contextlib.chdir(tmp_path):
         exec(command, {})
-    assert list(read_word_vectors(tmp_path / "vectors.txt", {"dog"})[0]) == ["dog"]
+    assert list(read_word_vectors(tmp_path / "apart.txt", {"dog"})[0]) == ["dog"]
+
+
+def test_read_word_vectors_of_a_trained_model_and_of_a_cut_file(tmp_path):
+    models = pytest.importorskip("gensim.models", reason="needs: pip install gensim")
+    model = models.Word2Vec([["red", "dog"]] * 5, vector_size=4, min_count=1)
+    path = tmp_path / "words.kv"
+    model.wv.save(str(path))
+    found, _ = read_word_vectors(path, {"dog"})
+    assert found["dog"].tolist() == model.wv["dog"].tolist()
+    whole = path.read_bytes()
+    for keep in (1, len(whole) // 3, len(whole) - 20):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(ValueError, match=r"words\.kv cannot be read as KeyedVectors"):
+            check_word_vectors(path)
+    model.save(str(tmp_path / "whole.model"))
+    with pytest.raises(ValueError, match=r"whole\.model .* asks for gensim\.models\.word2vec"):
+        check_word_vectors(tmp_path / "whole.model")
+
+
+class Hostile:
+    """Runs a program when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('it ran')",)
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_check_word_vectors_pickle_cannot_run_a_program(tmp_path, protocol):
+    path = tmp_path / "words.kv"
+    path.write_bytes(pickle.dumps(Hostile(), protocol))
+    with pytest.raises(ValueError, match=r"words\.kv .* asks for \w+\.exec, which no such file"):
+        check_word_vectors(path)
 
 
 @pytest.mark.parametrize(
     ("data", "name", "message"),
     [
         (b"", "v.txt", "holds no word vector"),
-        (b"\x80\x04\x95", "v.bin", "a pickle, which is not opened"),
+        (b"\x80\x04\x95", "v.bin", "cannot be read as KeyedVectors of gensim 4"),
         (b"PK\x03\x04rest", "v.zip", "is a zip archive. Unpack it"),
         (gzip.compress(text(), mtime=0)[:-12], "v.gz", "cannot be read: "),
         (text(header=True)[:-17], "v.txt", "is cut off: 2 of 3 words are there"),

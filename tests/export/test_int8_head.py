@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from udsph_tf.export.int8_head import HEADS, check_head, int8_head
-from udsph_tf.export.quantization import hard_cases
+from udsph_tf.export.quantization import _kernels_as_matrices, hard_cases
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -47,3 +47,26 @@ def test_hard_cases_holds_the_smallest_logits_and_others_drawn():
     assert len(set(rows)) == 10
     assert set(range(5)) <= set(rows)
     np.testing.assert_array_equal(hard_cases(logits[:6], 10), np.arange(6))
+
+
+def test_a_kernel_above_32_mib_is_quantized_by_channel_as_a_small_one_is():
+    from ai_edge_quantizer import qtyping
+    from ai_edge_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
+
+    # As the first full layer of CNN-F, with fewer channels: 33.2 MiB.
+    kernel = np.random.default_rng(0).normal(size=(945, 6, 6, 256)).astype(np.float32)
+    scale = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True) / 127
+    parameters = qtyping.UniformQuantParams(
+        num_bits=8,
+        quantized_dimension=0,
+        scale=scale,
+        zero_point=np.zeros_like(scale, np.int32),
+        symmetric=True,
+    )
+    plain = uniform_quantize_tensor.uniform_quantize
+    with _kernels_as_matrices():
+        found = uniform_quantize_tensor.uniform_quantize(kernel, parameters)
+    assert uniform_quantize_tensor.uniform_quantize is plain
+    assert found.shape == kernel.shape
+    rows = [0, 500, 944]
+    np.testing.assert_array_equal(found[rows], np.rint(kernel[rows] / scale[rows]))

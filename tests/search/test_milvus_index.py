@@ -166,6 +166,31 @@ def test_server_that_does_not_answer_is_an_error_that_names_it():
         MilvusIndex("http://127.0.0.1:1", "made")
 
 
+def test_ids_are_names_whatever_they_hold(database, place):
+    odd = ['a "b"', "back\\slash", "\\n", "红", '"] or id != ["', ""]
+    few = {f"{each}_packed": database[f"{each}_packed"][: len(odd)] for each in ("image", "text")}
+    few |= {"items": [Item(name, "", "") for name in odd], "model_checksum": "m"}
+    index = MilvusIndex.create(place, "odd", **few)
+    assert [index.item(name).id for name in odd] == odd
+    np.testing.assert_array_equal(index.codes_of_item(odd[4], "image"), few["image_packed"][4:5])
+    absent = [
+        "' or '1'='1",
+        '"] or id != "x" or id in ["',
+        "x'] or id not in ['",
+        "half \ud83d",
+        "\n",
+    ]
+    assert [index.item(name) for name in absent] == [None] * 5
+    assert index.delete(absent, missing_ok=True) == 0
+    assert len(index) == len(odd)
+    assert index.delete(odd[:5]) == 5
+    assert len(index) == 1
+    for name, message in (("two\nlines", "no control characters"), ("it's", "no ' in Milvus Lite")):
+        with pytest.raises(ValueError, match=message):
+            index.add(**{**few, "items": [Item(name, "", "")] * len(odd)})
+    index.close()
+
+
 def test_add_and_delete_change_what_is_found(database, place):
     few = {name: value[:3] if name != "metadata" else value for name, value in database.items()}
     few["model_checksum"] = "m"

@@ -1,4 +1,4 @@
-"""Unseen kinds in a run: what `data.unseen_kinds` does to its folder."""
+"""What preparing a run writes into its folder and the cache, and what a failed one leaves."""
 
 import pytest
 
@@ -57,3 +57,39 @@ def test_prepare_unseen_kinds_without_such_labels_raises(make_config, tmp_path):
     with pytest.raises(ValueError, match=r"one of \['colour', 'shape'\]. Received: group='art"):
         prepare(config, run, tmp_path / "cache")
     run.begin(config, resume=False)  # nothing is lost: it may be begun anew
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"data": {"num_query": 58}}, "60 items cannot give 58 query"),
+        ({"data": {"split": "absent.json"}}, "There is no split absent.json"),
+    ],
+)
+def test_prepare_split_that_cannot_be_made_is_found_before_a_picture_is_read(
+    make_config, tmp_path, monkeypatch, tables, message
+):
+    monkeypatch.setattr(material, "prepare_images", None)
+    run = RunFolder(tmp_path / "run")
+    config = make_config(tables)
+    run.begin(config, resume=False)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        prepare(config, run, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("policy", ["skip", "error"])
+def test_prepare_that_fails_for_its_pictures_leaves_no_cache(
+    make_config, draw_pictures, tmp_path, policy
+):
+    root = draw_pictures(tmp_path / "pictures", 20)
+    paths = sorted(root.glob("*.png"))
+    for path in paths if policy == "skip" else paths[:1]:
+        path.write_bytes(b"")
+    config = make_config({"data": {"bad_items": policy}}, root=root)
+    run = RunFolder(tmp_path / "run")
+    run.begin(config, resume=False)
+    message = "No usable item is left" if policy == "skip" else "00.png: the file is empty"
+    with pytest.raises(ValueError, match=message):
+        prepare(config, run, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+    run.begin(config, resume=False)  # it may be begun anew

@@ -74,6 +74,8 @@ def run_check(args: argparse.Namespace) -> None:
             print(f"WRONG {each.id}: {each.reason} ({each.source})")
         if len(problems) > 10:
             print(f"WRONG and {len(problems) - 10:,} more such items (--json names them all)")
+        if problems:
+            print("Mend them; `udsph fit` leaves single items out, or stops (data.bad_items)")
     if wrong or problems:
         raise CheckFailed(
             f"{len(wrong)} parts and {len(problems):,} items of `{args.name}` are not as they "

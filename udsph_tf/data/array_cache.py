@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import shutil
 import time
 import zlib
@@ -103,6 +104,12 @@ class ArrayCache:
         view.flags.writeable = False
         return view
 
+    def remove(self) -> None:
+        """Delete the folder: what it holds is not to be used."""
+        with _lock(self.folder):
+            self._arrays = {}
+            shutil.rmtree(self.folder)
+
     def _open(self) -> None:
         progress = self.folder / "progress.json"
         paths = {name: self.folder / f"{name}.npy" for name in self.layout}
@@ -164,7 +171,12 @@ class ArrayCache:
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Make the folder and keep other processes from filling it; a killed one lets go by itself."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = folder / "lock"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(path, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Another process may have removed the folder while this one waited.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield
+                return

@@ -3,12 +3,13 @@
 from udsph_tf.config import DataConfig, nearest, override_section
 from udsph_tf.data.checking import Finding
 from udsph_tf.data.dataset import FROZEN_LITE0, Dataset
+from udsph_tf.data.download import Download
 from udsph_tf.data.fashion import keep_common_articles, read_fashion, read_fashion_attributes
 from udsph_tf.data.literature_sets import LITERATURE
 from udsph_tf.data.manifest import read_manifest
 from udsph_tf.data.mirflickr724 import read_mirflickr724
 from udsph_tf.data.openmoji import read_openmoji
-from udsph_tf.data.pairs import Pairs, Problem
+from udsph_tf.data.pairs import Pairs, Problem, holds_vectors
 from udsph_tf.data.wikipedia import read_wikipedia
 
 __all__ = ["CATALOGUE", "Dataset", "check_dataset", "read_pairs"]
@@ -156,7 +157,8 @@ def check_dataset(name: str, root: str) -> tuple[list[Finding], list[Problem]]:
     """Compare a download with the official data set, and read it.
 
     Returns:
-        Findings about its parts and the number of its items, and the unusable ones.
+        Findings about its parts and the number of its items, and the unusable ones; where parts
+        could be compared and the whole cannot be read, why not, in the place of items.
 
     Raises:
         FileNotFoundError: the root or a necessary file is missing; the message names it.
@@ -165,9 +167,33 @@ def check_dataset(name: str, root: str) -> tuple[list[Finding], list[Problem]]:
     if name not in CATALOGUE:
         raise ValueError(f"Unknown data set `{name}`.{nearest(name, CATALOGUE)}")
     entry = CATALOGUE[name]
-    findings = entry.check(root) if entry.check else []
+    findings = []
+    if entry.check:
+        with Download(root, entry.layout) as files:
+            part = "archives that are cut off, and unfinished downloads"
+            there = files.incomplete
+            findings = [Finding(part, 0, len(there), extra=tuple(there))] if there else []
+        findings += entry.check(root)
     data = override_section(DataConfig(), "data", {"dataset": name, "root": root})
-    pairs, problems = read_pairs(data)
+    try:
+        pairs, problems = read_pairs(data)
+    except (FileNotFoundError, ValueError) as error:
+        if not findings:
+            raise
+        # What was found before would be lost with an exception.
+        return findings, [Problem("it cannot be read", str(root), str(error))]
+    if not entry.check and not holds_vectors(pairs.images):
+        # Not above: it imports TensorFlow, which the readers do without.
+        from udsph_tf.data.images import source_fingerprint
+
+        absent = tuple(
+            item
+            for item, source in zip(pairs.ids, pairs.images, strict=True)
+            if source_fingerprint(source).endswith("@missing")
+        )
+        there = len(pairs) - len(absent)
+        remedy = "Unpack the pictures, or download them again"
+        findings.append(Finding("pictures of the items", len(pairs), there, absent, remedy=remedy))
     number = len(entry.finish(pairs))
     findings.append(Finding("items of the protocol", entry.items or number, number))
     return findings, problems

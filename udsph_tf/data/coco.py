@@ -23,6 +23,7 @@ __all__ = ["check_coco", "read_coco"]
 
 _LOG = logging.getLogger(__name__)
 _PARTS = ("train", "val")
+_AGAIN = "Download it again"
 _NUM_CATEGORIES = 80
 # Pictures, sentences and objects of each part.
 _COUNTS = {
@@ -102,14 +103,16 @@ def check_coco(root: str | Path, year: int) -> list[Finding]:
             counts = _counts(files, part, year)
             there = set(_pictures(files, split))
             findings += [
-                Finding(f"{split}: pictures in the captions file", pictures, len(names)),
-                Finding(f"{split}: sentences", said, sum(map(len, sentences.values()))),
-                Finding(f"{split}: objects", objects, counts["annotations"]),
-                Finding(f"{split}: categories", _NUM_CATEGORIES, counts["categories"]),
-                compare(
-                    f"{split}: picture files", [n.lower() for n in names.values()], there, again
-                ),
+                Finding(f"{split}: {what}", expected, number, remedy=again)
+                for what, expected, number in (
+                    ("pictures in the captions file", pictures, len(names)),
+                    ("sentences", said, sum(map(len, sentences.values()))),
+                    ("objects", objects, counts["annotations"]),
+                    ("categories", _NUM_CATEGORIES, counts["categories"]),
+                )
             ]
+            listed = [name.lower() for name in names.values()]
+            findings.append(compare(f"{split}: picture files", listed, there, again))
     return findings
 
 
@@ -148,8 +151,15 @@ def _items(entry: Entry, key: str) -> Iterator[dict[str, Any]]:
             yield from ijson.items(file, f"{key}.item", use_float=True)
     except (EOFError, ijson.JSONError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{entry.path} is no whole JSON file ({error}). Download it again"
+            f"{entry.path} is no whole JSON file ({_first_line(error)}). {_AGAIN}"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What ijson says without its drawing, which may be bytes."""
+    said = error.args[0] if error.args else ""
+    said = said.decode(errors="replace") if isinstance(said, bytes) else str(error)
+    return said.strip().partition("\n")[0]
 
 
 def _captions(files: Download, part: str, year: int) -> tuple[dict[int, str], dict[int, list[str]]]:
@@ -159,10 +169,14 @@ def _captions(files: Download, part: str, year: int) -> tuple[dict[int, str], di
         names: dict[int, str] = {}
         for each in _items(entry, "images"):
             if each["id"] in names:
-                raise ValueError(f"{entry.path}: the picture {each['id']} is there twice")
+                raise ValueError(f"{entry.path}: picture {each['id']} is there twice. {_AGAIN}")
             names[each["id"]] = Path(each["file_name"]).name
         sentences: dict[int, list[tuple[int, str]]] = {}
+        seen: set[int] = set()
         for each in _items(entry, "annotations"):
+            if each["id"] in seen:
+                raise ValueError(f"{entry.path}: sentence {each['id']} is there twice. {_AGAIN}")
+            seen.add(each["id"])
             place = sentences.setdefault(each["image_id"], [])
             place.append((each["id"], " ".join(each["caption"].split())))
     except (KeyError, TypeError, AttributeError) as error:
@@ -170,6 +184,9 @@ def _captions(files: Download, part: str, year: int) -> tuple[dict[int, str], di
             f"{entry.path} lacks {error} of the captions. Was it swapped with instances_{part}"
             f"{year}.json?"
         ) from error
+    for what, found in (("picture", names), ("sentence", sentences)):
+        if not found:
+            raise ValueError(f"{entry.path} has no {what}. Is it the right file, and whole?")
     _check_known(entry, sentences.keys(), names.keys(), "sentences")
     in_order = {n: [text for _, text in sorted(each) if text] for n, each in sentences.items()}
     return names, {number: texts for number, texts in in_order.items() if texts}
@@ -182,12 +199,20 @@ def _labels(files: Download, part: str, year: int, names: dict[int, str]) -> dic
         categories = {each["id"]: each["name"] for each in _items(entry, "categories")}
         labels: dict[int, set[str]] = {}
         for each in _items(entry, "annotations"):
-            labels.setdefault(each["image_id"], set()).add(categories[each["category_id"]])
+            category = each["category_id"]
+            if category not in categories:
+                raise ValueError(
+                    f"{entry.path} has an object of the category {category}, which it does not "
+                    f"list. {_AGAIN}"
+                )
+            labels.setdefault(each["image_id"], set()).add(categories[category])
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{entry.path} lacks {error} of the objects. Was it swapped with captions_{part}"
             f"{year}.json?"
         ) from error
+    if not labels:
+        raise ValueError(f"{entry.path} has no object. Is it the right file, and whole?")
     _check_known(entry, labels.keys(), names.keys(), "objects")
     return labels
 

@@ -2,9 +2,10 @@
 
 `mirflickr25k-yall.mat` holds `YAll` (20,015 x 1,386 tags), `mirflickr25k-lall.mat` `LAll` (20,015 x
 24 labels); optional are `mirflickr25k-iall.mat` with `IAll` (pictures, see
-`udsph_tf.data.mat_pictures`; or n x dim feature vectors) and `mirflickr25k-fall.mat` with `FAll`
-(names of the picture files). `nus-wide-tc21-*` and `nus-wide-tc10-*` are alike, and all variables
-may be in one file (`FLICKR-25K.mat`). MATLAB 5 and 7.3 are read. The tags' words are not in the
+`udsph_tf.data.mat_pictures`; or n x dim feature vectors, also as `XAll`) and
+`mirflickr25k-fall.mat` with `FAll` (names of the picture files). `nus-wide-tc21-*` and
+`nus-wide-tc10-*` are alike, and all variables may be in one file (`FLICKR-25K.mat`, whose pictures
+are `images`). MATLAB 5 and 7.3 are read. The tags' words are not in the
 matrices, so the text of an item is pseudo words, one for each tag: `tag0017 tag0903`.
 """
 
@@ -17,7 +18,7 @@ from udsph_tf.data.download import Download, some
 from udsph_tf.data.mat_file import MatFile
 from udsph_tf.data.mat_pictures import PICTURES, picture_axes
 from udsph_tf.data.mirflickr25k import POTENTIAL
-from udsph_tf.data.pairs import Pairs, Problem
+from udsph_tf.data.pairs import Pairs, Problem, check_ids
 
 __all__ = ["check_dcmh", "read_dcmh"]
 
@@ -53,11 +54,13 @@ def read_dcmh(root: str | Path, *, untagged: str = "keep") -> tuple[Pairs, list[
         ids = [str(row) for row in range(number)]
         images: np.ndarray | list[str] = [""] * number
         reasons = {}
-        if PICTURES in found:
-            images = _pictures(*found[PICTURES], number)
+        pictures = next((found[name] for name in PICTURES if name in found), None)
+        if pictures:
+            images = _pictures(*pictures, number)
         elif _NAMES in found:
             names = _names(*found[_NAMES], number)
             ids = [Path(name).stem for name in names]
+            check_ids(ids, f"{found[_NAMES][0].path}, {_NAMES}")
             photos = {m[2].lower(): e for m, e in files.match(r"([^/]+\.(?:jpe?g|png))")}
             if photos:
                 here = [photos.get(name.lower()) for name in names]
@@ -93,7 +96,7 @@ def check_dcmh(root: str | Path) -> list[Finding]:
     nearest = min(_KNOWN_ROWS, key=lambda each: abs(each - rows))
     untagged = int((~tags.any(axis=1)).sum())
     sums = " ".join(str(each) for each in labels.sum(axis=0, dtype=int))
-    have = [name for name in (PICTURES, _NAMES) if name in found]
+    have = [name for name in (*PICTURES, _NAMES) if name in found]
     return [
         Finding(f"rows ({_KNOWN_ROWS[nearest]})", nearest, rows),
         Finding("rows without a label", 0, int((~labels.any(axis=1)).sum())),
@@ -112,13 +115,13 @@ def _said(part: str, number: int) -> Finding:
 
 
 def _variables(files: Download) -> dict[str, Variable]:
-    """Where each of the four variables is."""
+    """Where each of the variables is that are read."""
     found: dict[str, Variable] = {}
     for _, entry in files.match(r"[^/]+\.mat"):
         if entry.archive:
             raise ValueError(f"{entry.path} is in an archive, where it cannot be read. Unpack it")
         file = MatFile(entry.file)
-        for name in (_TAGS, _LABELS, PICTURES, _NAMES):
+        for name in (_TAGS, _LABELS, *PICTURES, _NAMES):
             spelt = file.find(name)
             if spelt is None:
                 continue

@@ -2,20 +2,36 @@
 
 Readers ask for a file by the end of its path, so that one folder more after unzipping, or none,
 makes no difference. What is missing is named together with what may be the cause: an archive that
-is cut off, one that is still packed, or a root that is one level too deep.
+is cut off, one that is still packed, or a root that is too deep.
 """
 
+import contextlib
+import functools
+import logging
+import lzma
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["Download", "Entry", "decode_text", "some"]
+__all__ = ["Download", "Entry", "decode_text", "folder_with", "some"]
 
+_LOG = logging.getLogger(__name__)
 _MOST_ENTRIES = 4_000_000
+_MOST_LOOKED_AT = 50_000
+# What reading a damaged, encrypted or oddly packed member raises.
+_DAMAGE = (
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _DEEPEST = 8
 _PACKED = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z")
 _UNFINISHED = (".part", ".crdownload", ".download", ".aria2", ".filepart")
@@ -26,16 +42,21 @@ class Entry:
     """One file of a download.
 
     Args:
-        path: where it is, for messages: `<file>`, or `<archive>/<member>`.
+        inside: where it is below the root: `<file>`, or `<archive>/<member>`.
         file: the file, or the archive that holds it.
         archive: the opened archive, or None.
         member: its name in the archive.
     """
 
-    path: str
+    inside: str
     file: Path
     archive: zipfile.ZipFile | None = None
     member: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it is, for messages."""
+        return f"{self.file}/{self.member}" if self.archive else str(self.file)
 
     @property
     def source(self) -> str:
@@ -48,13 +69,26 @@ class Entry:
             self.archive.getinfo(self.member).file_size if self.archive else os.stat(self.file)[6]
         )
 
-    def open(self) -> BinaryIO:
-        """The file's bytes, to be read from front to back.
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file's bytes, to be read from front to back inside a `with` statement.
 
         Raises:
-            ValueError: the archive is damaged.
+            ValueError: the archive is damaged or encrypted, also while its member is read.
         """
-        return self.archive.open(self.member) if self.archive else open(self.file, "rb")
+        try:
+            with self.archive.open(self.member) if self.archive else open(self.file, "rb") as file:
+                yield file
+        except _DAMAGE as error:
+            if not self.archive:
+                raise
+            remedy = "Download the archive again"
+            if isinstance(error, (NotImplementedError, RuntimeError)):
+                remedy = "Unpack the archive"  # it is encrypted, or packed in another way
+            raise ValueError(
+                f"{self.path} cannot be read from the archive {self.file}: "
+                f"{str(error) or 'it is cut off'}. {remedy}"
+            ) from error
 
     def read(self) -> bytes:
         """All bytes.
@@ -62,11 +96,8 @@ class Entry:
         Raises:
             ValueError: the archive is damaged.
         """
-        try:
-            with self.open() as file:
-                return file.read()
-        except (EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{self.path} is damaged ({error}); download it again") from error
+        with self.open() as file:
+            return file.read()
 
     def text(self) -> str:
         """All of it as text: UTF-8, or UTF-16 with its mark.
@@ -120,13 +151,26 @@ class Download:
     def __enter__(self) -> "Download":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, error, *_) -> None:
         self.close()
+        if self.incomplete and error is None:
+            # It may hold what nobody misses, or half of the pictures.
+            _warn_once(f"Below {self.root}, {'; '.join(self.incomplete)}. It was not looked into")
 
     def close(self) -> None:
         """Close the archives."""
         for archive in self._archives:
             archive.close()
+
+    @property
+    def incomplete(self) -> list[str]:
+        """What is to be done about archives that are cut off, and downloads that never ended."""
+        found = []
+        if self._broken:
+            found.append(f"{some(self._broken)} cannot be read: download it again")
+        if self._unfinished:
+            found.append(f"{some(self._unfinished)} is not a whole download: go on with it")
+        return found
 
     def match(self, pattern: str) -> list[tuple[re.Match, Entry]]:
         """Files whose path ends as a regular expression says, whatever the case.
@@ -142,7 +186,7 @@ class Download:
         expression = re.compile(f"(?:.*/)?({pattern})", re.IGNORECASE)
         found: dict[str, tuple[re.Match, Entry]] = {}
         for entry in self._entries:
-            match = expression.fullmatch(entry.path)
+            match = expression.fullmatch(entry.inside)
             if not match:
                 continue
             name = match[1].lower()
@@ -150,8 +194,8 @@ class Download:
                 found[name] = match, entry
             elif entry.size() != found[name][1].size():
                 raise ValueError(
-                    f"Two different files {match[1]}: {found[name][1].path} and {entry.path} "
-                    f"(below {self.root}). Leave the one that belongs to the data set"
+                    f"Two different files {match[1]}: {found[name][1].path} and {entry.path}. "
+                    "Leave the one that belongs to the data set"
                 )
         return list(found.values())
 
@@ -177,21 +221,19 @@ class Download:
         if len(found) > 1:
             raise ValueError(
                 f"{name} is there {len(found)} times below {self.root}: "
-                f"{some(entry.path for entry in found)}. Leave the one that belongs to the data set"
+                f"{some(entry.inside for entry in found)}. Leave the one that belongs to it"
             )
         return found[0] if found else None
 
     def absent(self, pattern: str, name: str) -> FileNotFoundError:
         """An error that says that nothing matches, and what may be the cause."""
-        hints = []
-        if self._broken:
-            hints.append(f"{some(self._broken)} cannot be read: download it again")
-        if self._unfinished:
-            hints.append(f"{some(self._unfinished)} is not a whole download")
+        hints = list(self.incomplete)
         if self._packed:
             hints.append(f"{some(self._packed)} must be unpacked first")
-        if self._in_parent(pattern):
-            hints.append(f"{self.root.parent} has it: give that folder")
+        # Where an archive is cut off, that is why; other folders would only mislead.
+        above = None if self.incomplete else self._above(pattern)
+        if above:
+            hints.append(f"if {above[1]} belongs to it, give the folder {above[0]}")
         return FileNotFoundError(
             f"There is no {name} below {self.root}. `--root` must be a folder with {self._layout}"
             + "".join(f"; {hint}" for hint in hints)
@@ -218,15 +260,39 @@ class Download:
         else:
             self._entries.append(Entry(inside, path))
 
-    def _in_parent(self, pattern: str) -> bool:
+    def _above(self, pattern: str) -> tuple[Path, Path] | None:
+        """A folder one or two levels up that has such a file, and the file."""
         expression = re.compile(f"(?:.*/)?(?:{pattern})", re.IGNORECASE)
-        parent = self.root.parent
-        for number, path in enumerate(_walk(parent, deepest=3)):
-            if expression.fullmatch(path.relative_to(parent).as_posix()):
-                return True
-            if number > 50_000:
+        for folder in self.root.parents[:2]:
+            if folder == Path(folder.anchor):
                 break
-        return False
+            for number, path in enumerate(_walk(folder, deepest=3, without=self.root)):
+                if expression.fullmatch(path.relative_to(folder).as_posix()):
+                    return folder, path
+                if number > _MOST_LOOKED_AT:
+                    break
+        return None
+
+
+def folder_with(file: str, root: str | Path, layout: str) -> Path:
+    """The folder that holds a file: `root`, or one below it.
+
+    Args:
+        file: its name.
+        root: the folder that was given.
+        layout: what it should hold, for messages.
+
+    Raises:
+        FileNotFoundError: there is no such file; the message names what may be the cause.
+        ValueError: it is inside an archive, or there are several.
+    """
+    if (Path(root) / file).is_file():
+        return Path(root)
+    with Download(root, layout) as files:
+        entry = files.one(re.escape(file), file)
+    if entry.archive:
+        raise ValueError(f"{entry.path} is inside an archive. Unpack it, beside it or elsewhere")
+    return entry.file.parent
 
 
 def decode_text(data: bytes, path: str) -> str:
@@ -257,9 +323,9 @@ def some(names, most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _walk(root: Path, deepest: int = _DEEPEST) -> Iterator[Path]:
+def _walk(root: Path, deepest: int = _DEEPEST, without: Path | None = None) -> Iterator[Path]:
     """Files below a folder, folder by folder from the top; what is hidden is left out."""
-    seen, folders = set(), [(root, 0)]
+    seen, folders = {str(without)}, [(root, 0)]
     for folder, depth in folders:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -276,6 +342,11 @@ def _walk(root: Path, deepest: int = _DEEPEST) -> Iterator[Path]:
                     folders.append((Path(entry.path), depth + 1))
             elif _is(entry.is_file):
                 yield Path(entry.path)
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    _LOG.warning(message)
 
 
 def _is(kind: Callable[[], bool]) -> bool:

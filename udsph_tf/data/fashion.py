@@ -6,16 +6,19 @@ The text of an item is its productDisplayName. Its labels are its subCategory an
 """
 
 import csv
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from udsph_tf.data.image_folder import image_source
-from udsph_tf.data.pairs import Pairs, Problem, multi_hot
+from udsph_tf.data.download import decode_text, folder_with, some
+from udsph_tf.data.image_folder import image_source, image_stems
+from udsph_tf.data.pairs import Pairs, Problem, check_ids, multi_hot
 
 __all__ = ["keep_common_articles", "read_fashion", "read_fashion_attributes"]
 
+_LOG = logging.getLogger(__name__)
 _COLUMNS = (
     "id",
     "gender",
@@ -28,6 +31,8 @@ _COLUMNS = (
     "usage",
     "productDisplayName",
 )
+_TABLE = "styles.csv"
+_LAYOUT = "styles.csv and images/ (or images.zip), unpacked from Kaggle's archive"
 _MISSING = ("", "NA", "nan")
 _MIN_ARTICLE_ITEMS = 100
 
@@ -57,13 +62,8 @@ def _read(name: str, root: str | Path, label_columns: Sequence[str]) -> tuple[Pa
         FileNotFoundError: `styles.csv` or the pictures are not where they should be.
         ValueError: a column is missing, or `styles.csv` is not CSV in UTF-8.
     """
-    root = Path(root)
-    table = root / "styles.csv"
-    if not table.is_file():
-        raise FileNotFoundError(
-            f"There is no {table}. `--root` must be the unpacked Kaggle folder "
-            "fashion-product-images-small, with styles.csv and images/ (or images.zip) in it"
-        )
+    root = folder_with(_TABLE, root, _LAYOUT)
+    table = root / _TABLE
     source = image_source(root)
     rows, problems = [], []
     for line, row in _read_table(table):
@@ -73,6 +73,16 @@ def _read(name: str, root: str | Path, label_columns: Sequence[str]) -> tuple[Pa
             problems.append(Problem(row.get("id", ""), where, f"the field {empty[0]} is missing"))
         else:
             rows.append(row)
+    check_ids([row["id"] for row in rows], str(table))
+    told = {row["id"] for row in rows} | {each.id for each in problems}
+    untold = sorted(image_stems(root) - told)
+    if untold:
+        _LOG.warning(
+            "%d pictures have no row in %s: %s. Is it cut off? Download it again",
+            len(untold),
+            table,
+            some(untold),
+        )
     labels, names = multi_hot(
         [f"{column}={row[column]}" for column in label_columns] for row in rows
     )
@@ -111,11 +121,17 @@ def _read_table(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
             header = next(reader, [])
             absent = [name for name in _COLUMNS if name not in header]
             if absent:
-                raise ValueError(f"{table} lacks the column {absent[0]}. Its columns are {header}")
+                raise ValueError(
+                    f"{table} lacks the column {absent[0]}. Its columns are {header}. Is it the "
+                    "right file, and whole?"
+                )
             for values in filter(None, reader):
                 # Kaggle's file has product names with bare commas: the last field takes the rest.
                 values = values[: len(header) - 1] + [",".join(values[len(header) - 1 :])]
                 row = zip(header, values, strict=False)
                 yield reader.line_num, {name: value.strip() for name, value in row}
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{table} is not a CSV file in UTF-8: {error}") from error
+        decode_text(table.read_bytes(), str(table))  # raises with the line, where that is why
+        raise ValueError(
+            f"{table} is not a CSV file in UTF-8: {error}. Download it again"
+        ) from error

@@ -193,8 +193,9 @@ def load_pixels(data: bytes, size: int) -> np.ndarray:
     try:
         # As `decode_and_resize`, without the cost of starting a graph with branches for each.
         picture = _decode_jpeg(data) if data.startswith(_JPEG) else _decode(tf.constant(data))
+        picture = picture.numpy()
         if picture.shape[0] * picture.shape[1] <= _SMALL:
-            return resize(picture.numpy(), size)
+            return resize(picture, size)
         return _resize(size)(picture).numpy()
     except tf.errors.OpError as error:
         raise ImageError(f"cannot be decoded: {_reason(error.message)}") from error
@@ -267,7 +268,9 @@ def _check_length(length: int) -> None:
 def _reason(message: str) -> str:
     """What went wrong, out of a graph's report: the last line before the names of its nodes."""
     lines = [line.strip() for line in message.partition("[[{{")[0].splitlines() if line.strip()]
-    return lines[-1].partition("[Op:")[0].strip()[:160] if lines else "unknown reason"
+    # An operation by itself puts its own name before and behind.
+    last = re.sub(r"^\{\{.*?\}\}", "", lines[-1]) if lines else "unknown reason"
+    return last.partition("[Op:")[0].strip()[:160]
 
 
 def _archive_and_member(source: str) -> tuple[str, str]:

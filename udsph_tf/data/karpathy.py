@@ -34,6 +34,6 @@ def karpathy_roles(data: bytes, path: str) -> dict[str, str]:
             roles[item] = _ROLES[each["split"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is not a whole split of Karpathy and Fei-Fei: {error!r}"
+            f"{path} is not a whole split of Karpathy and Fei-Fei: {error!r}. Download it again"
         ) from error
     return roles

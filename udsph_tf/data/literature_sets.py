@@ -136,7 +136,6 @@ LITERATURE = {
         licence="for research; each photo its owner's; do not redistribute",
         layout="Flickr8k.token.txt (or captions.txt), Flickr_8k.trainImages.txt, .devImages.txt, "
         ".testImages.txt, Flicker8k_Dataset/*.jpg; no labels",
-        items=8_000,
         check=partial(check_flickr_captions, name="flickr8k"),
         **_CAPTIONED,
     ),
@@ -148,9 +147,8 @@ LITERATURE = {
         "hsankesara/flickr-image-dataset; lists: Flickr30k Entities",
         size="31,783 pictures, 4.4 GB",
         licence="for research; each photo its owner's; do not redistribute",
-        layout="results_20130124.token (or results.csv), train.txt, val.txt, test.txt (or "
-        "dataset_flickr30k.json), flickr30k-images/*.jpg; no labels",
-        items=31_783,
+        layout="results_20130124.token (or results.csv, captions.txt), train.txt, val.txt, "
+        "test.txt (or dataset_flickr30k.json), flickr30k-images/*.jpg; no labels",
         check=partial(check_flickr_captions, name="flickr30k"),
         **_CAPTIONED,
     ),

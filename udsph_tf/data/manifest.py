@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from udsph_tf.config import nearest
+from udsph_tf.data.download import decode_text
 from udsph_tf.data.pairs import Pairs, Problem, multi_hot
 
 __all__ = ["read_manifest"]
@@ -86,9 +87,11 @@ def _find(root: Path) -> Path:
         return root
     found = [root / name for name in _NAMES if (root / name).is_file()]
     if not found:
+        near = [path for name in _NAMES for path in (*root.glob(f"*/{name}"), root.parent / name)]
+        hint = next((f"; or give {path}, if it is yours" for path in near if path.is_file()), "")
         raise FileNotFoundError(
             f"There is neither {_NAMES[0]} nor {_NAMES[1]} in {root}. Write one with the columns "
-            "image, text, labels (labels separated by `|`)"
+            f"image, text, labels (labels separated by `|`){hint}"
         )
     if len(found) > 1:
         raise ValueError(f"{root} has both {_NAMES[0]} and {_NAMES[1]}; name one of them")
@@ -112,7 +115,8 @@ def _read_csv(path: Path) -> Iterator[tuple[int, dict]]:
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.reader.line_num}: not CSV: {error}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8: {error}") from error
+        decode_text(path.read_bytes(), str(path))  # raises with the line
+        raise ValueError(f"{path} must be in UTF-8: {error}") from error
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[int, dict]]:

@@ -1,4 +1,4 @@
-"""Pictures inside a MATLAB file: the array `IAll` of the DCMH line, one picture a row.
+"""Pictures inside a MATLAB file: the array `IAll` (or `images`) of the DCMH line.
 
 `mat:/data/mirflickr25k-iall.mat!17` is the image source of row 17 (from 0). The authors' array is
 224 x 224 x 3 x 20,015 in MATLAB's order of axes; n x 224 x 224 x 3 and n x 3 x 224 x 224 are read
@@ -14,9 +14,16 @@ from PIL import Image
 
 from udsph_tf.data.mat_file import MatFile
 
-__all__ = ["PICTURES", "mat_picture", "picture_axes"]
+__all__ = ["PICTURES", "find_pictures", "mat_picture", "picture_axes"]
 
-PICTURES = "IAll"
+PICTURES = ("IAll", "images", "XAll")
+"""Variables of pictures or of their feature vectors, the first that is there: of most files, of
+`FLICKR-25K.mat`, and of files of vectors (`...-vgg.mat`)."""
+
+
+def find_pictures(file: MatFile) -> str | None:
+    """The name of the pictures' variable as a file spells it; None where it has none."""
+    return next((spelt for name in PICTURES if (spelt := file.find(name))), None)
 
 
 def picture_axes(path: str, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -33,7 +40,7 @@ def picture_axes(path: str, shape: tuple[int, ...]) -> tuple[int, int]:
         if shape[1] == 3:
             return 0, 0
     raise ValueError(
-        f"{path}: {PICTURES} must be height x width x 3 x n, or n x height x width x 3. "
+        f"{path}: {PICTURES[0]} must be height x width x 3 x n, or n x height x width x 3. "
         f"Received: shape={shape}"
     )
 
@@ -48,9 +55,9 @@ def mat_picture(path: str, row: int) -> bytes:
     """
     status = os.stat(path)
     file, array = _opened(path, status.st_size, status.st_mtime_ns)
-    name = file.find(PICTURES)
+    name = find_pictures(file)
     if name is None:
-        raise ValueError(f"{path} has no variable {PICTURES}")
+        raise ValueError(f"{path} has no variable {' or '.join(PICTURES)}")
     item_axis, colour_axis = picture_axes(path, file.shape(name))
     if array is None:
         picture = file.row(name, row, item_axis)
@@ -60,7 +67,7 @@ def mat_picture(path: str, row: int) -> bytes:
     if picture.dtype != np.uint8:
         # Pictures from which a mean was taken are not pictures any more.
         if not np.isfinite(picture).all() or picture.min() < 0 or picture.max() > 255:
-            raise ValueError(f"{path}: {PICTURES} must hold colours of 0 to 255")
+            raise ValueError(f"{path}: {name} must hold colours of 0 to 255")
         picture = np.rint(picture).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "PNG", compress_level=1)
@@ -71,5 +78,5 @@ def mat_picture(path: str, row: int) -> bytes:
 def _opened(path: str, size: int, modified: int) -> tuple[MatFile, np.ndarray | None]:
     # MATLAB 5 cannot be read in parts, so its array is kept; MATLAB 7.3 is read picture by picture.
     file = MatFile(path)
-    name = file.find(PICTURES)
+    name = find_pictures(file)
     return file, None if file.is_hdf5 or name is None else file.array(name)

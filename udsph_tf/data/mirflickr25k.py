@@ -75,6 +75,18 @@ _LAYOUT = (
 _NUM_PICTURES = 25_000
 _NUM_TAGS = 1_386
 _LEAST_OFTEN = 20
+# Pictures with a potential label: those of the lists, and those of each list that are among the
+# 20,015 items, by the sums of the DCMH line's matrix. A whole list has at least as many.
+_NUM_LABELLED = 24_581
+_LEAST = dict(
+    zip(
+        POTENTIAL,
+        (2647, 179, 644, 986, 3230, 581, 4614, 1554, 813, 6320, 704, 4743)
+        + (2243, 7848, 7413, 2740, 811, 1133, 6818, 8463, 1840, 2450, 3981, 2885),
+        strict=True,
+    )
+)
+_AGAIN = "Download mirflickr25k_annotations_v080.zip again"
 _PICTURE, _TAGS = r"im(\d+)\.jpg", r"tags/tags(\d+)\.txt"
 
 
@@ -95,7 +107,7 @@ def read_mirflickr25k(
 
     Raises:
         FileNotFoundError: a label list, every picture or every tag file is missing.
-        ValueError: a label list holds something else than picture numbers.
+        ValueError: a label list is empty, cut off, or holds something else than picture numbers.
     """
     with Download(root, _LAYOUT) as files:
         pictures, tag_files = _numbered(files, _PICTURE), _numbered(files, _TAGS)
@@ -110,6 +122,8 @@ def read_mirflickr25k(
         narrower = {}
         if relevant:
             narrower = {name: _numbers(files, lists, f"{name}_r1") for name in RELEVANT}
+        if len(tag_files) >= _NUM_PICTURES:
+            _check_lengths(lists, potential)
         tags = _kept_tags(tag_files, least_often)
     labels: dict[int, list[str]] = {}
     for group, numbers_of in (("potential", potential), ("relevant", narrower)):
@@ -163,13 +177,28 @@ def check_mirflickr25k(root: str | Path) -> list[Finding]:
             ),
             compare("label lists", _names(official, "", ".txt"), _names(lists, "", ".txt"), again),
         ]
+        labelled, short = set(), []
         for name in lists:
-            outside = sorted(_numbers(files, lists, name) - set(every))
+            numbers = _numbers(files, lists, name)
+            labelled |= numbers if name in POTENTIAL else set()
+            outside = sorted(numbers - set(every))
             if outside:
                 part = f"unknown pictures in {name}.txt"
                 findings.append(Finding(part, 0, len(outside), extra=_names(outside, "im")))
+            if len(numbers) < _LEAST.get(name, 0):
+                short.append(f"{name}.txt ({len(numbers):,} pictures, at least {_LEAST[name]:,})")
+        if short:
+            part = "label lists that are cut off"
+            findings.append(Finding(part, 0, len(short), extra=tuple(short), remedy=_AGAIN))
+        part = "pictures with a potential label"
+        findings.append(Finding(part, _NUM_LABELLED, len(labelled), remedy=_AGAIN))
         kept = {tag for tags in _kept_tags(tag_files, _LEAST_OFTEN).values() for tag in tags}
-        findings.append(Finding(f"tags of at least {_LEAST_OFTEN} pictures", _NUM_TAGS, len(kept)))
+        part = f"tags of at least {_LEAST_OFTEN} pictures"
+        findings.append(Finding(part, _NUM_TAGS, len(kept), remedy=again))
+        listed = files.maybe(r"doc/common_tags\.txt", "doc/common_tags.txt")
+        if listed:
+            tags = [content.split()[0] for _, content in listed.lines()]
+            findings.append(compare("the same, by doc/common_tags.txt", tags, kept, again))
     return findings
 
 
@@ -191,15 +220,35 @@ def _numbers(files: Download, lists: dict[str, Entry], name: str) -> set[int]:
     if name not in lists:
         raise files.absent(rf"{name}\.txt", f"label list {name}.txt")
     entry = lists[name]
-    numbers = set()
+    numbers: list[int] = []
     for line, content in entry.lines():
         if not content.isascii() or not content.isdigit():
             raise ValueError(
                 f"{entry.path}, line {line}: must be the number of a picture. Received: "
                 f"{content[:40]!r}. Is this the list of the annotations, v080?"
             )
-        numbers.add(int(content))
-    return numbers
+        numbers.append(int(content))
+    if not numbers:
+        raise ValueError(f"{entry.path} is empty. {_AGAIN}")
+    rising = all(one < other for one, other in zip(numbers[:-2], numbers[1:-1], strict=True))
+    if rising and numbers[-1] < max(numbers[:-1], default=0) and not _ends_a_line(entry):
+        raise ValueError(
+            f"{entry.path} is cut off: it ends in {numbers[-1]}, a part of a number. {_AGAIN}"
+        )
+    return set(numbers)
+
+
+def _ends_a_line(entry: Entry) -> bool:
+    return entry.read().endswith((b"\n", b"\r"))
+
+
+def _check_lengths(lists: dict[str, Entry], potential: dict[str, set[int]]) -> None:
+    for name, least in _LEAST.items():
+        if len(potential[name]) < least:
+            raise ValueError(
+                f"{lists[name].path} is cut off: it has {len(potential[name]):,} pictures, and "
+                f"{least:,} of the literature's items have this label. {_AGAIN}"
+            )
 
 
 def _kept_tags(tag_files: dict[int, Entry], least_often: int) -> dict[int, list[str]]:

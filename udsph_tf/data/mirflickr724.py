@@ -7,15 +7,18 @@ each column of `tags`: `tag0017 tag0903`.
 """
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from udsph_tf.data.download import folder_with
 from udsph_tf.data.image_folder import image_source
-from udsph_tf.data.pairs import Pairs, Problem
+from udsph_tf.data.pairs import Pairs, Problem, check_ids
 
 __all__ = ["read_mirflickr724"]
 
+_ARRAYS_FILE = "tags_labels.npz"
 _ARRAYS = {"image_id": 1, "tags": 2, "labels": 2, "label_names": 1}
 
 
@@ -32,16 +35,12 @@ def read_mirflickr724(root: str | Path) -> tuple[Pairs, list[Problem]]:
         FileNotFoundError: `tags_labels.npz` or the pictures are not where they should be.
         ValueError: an array is missing, or the arrays do not fit each other.
     """
-    root = Path(root)
-    path = root / "tags_labels.npz"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no {path}. `--root` must be a folder with tags_labels.npz and images/ (or "
-            "images.zip) in it"
-        )
+    root = folder_with(_ARRAYS_FILE, root, f"{_ARRAYS_FILE} and images/ (or images.zip)")
+    path = root / _ARRAYS_FILE
     source = image_source(root)
     arrays = _read_arrays(path)
     ids = [f"im{number}" for number in arrays["image_id"]]
+    check_ids(ids, str(path))
     tagged, labelled = arrays["tags"].any(axis=1), arrays["labels"].any(axis=1)
     problems = [
         Problem(
@@ -73,8 +72,16 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             if absent:
                 raise ValueError(f"it lacks the array {absent[0]}; it has {file.files}")
             arrays = {name: file[name] for name in _ARRAYS}
-    except (AttributeError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be used: {error}") from error
+    except (
+        AttributeError,
+        EOFError,
+        OSError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise ValueError(f"{path} cannot be used: {error}. Copy or download it again") from error
     for name, ndim in _ARRAYS.items():
         if arrays[name].ndim != ndim:
             raise ValueError(

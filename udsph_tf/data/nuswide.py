@@ -139,12 +139,17 @@ def read_nuswide(
         ValueError: lists have unequal lengths, or a line is not what it should be.
     """
     with Download(root, _LAYOUT) as files:
-        names = _image_names(files.one(_LIST, "ImageList/Imagelist.txt"))
-        labels, concepts = _labels(files, len(names))
+        listed = files.one(_LIST, "ImageList/Imagelist.txt")
+        names = _image_names(listed)
+        labels, concepts = _labels(files, listed, len(names))
         common = _most_frequent(labels, num_concepts)
         kept = labels[:, common].any(axis=1)
-        tag_file = files.one(_TAGS, "NUS_WID_Tags/AllTags1k.txt")
-        texts = _texts(tag_file, _words(files), len(names))
+        if not kept.any():
+            raise ValueError(
+                f"No picture below {files.root} has one of the {num_concepts} most frequent "
+                "concepts: Groundtruth/AllLabels holds 0 alone. Download it again"
+            )
+        texts = _texts(files, listed, len(names))
         if untagged == "skip":
             kept &= np.array([bool(text) for text in texts])
         pictures = _Pictures(files)
@@ -165,18 +170,19 @@ def check_nuswide(root: str | Path, num_concepts: int) -> list[Finding]:
     """Compare lists and pictures with the official data set."""
     again = "Download it again"
     with Download(root, _LAYOUT) as files:
-        names = _image_names(files.one(_LIST, "ImageList/Imagelist.txt"))
+        listed = files.one(_LIST, "ImageList/Imagelist.txt")
+        names = _image_names(listed)
         found = [match[2].lower() for match, _ in files.match(_LABELS)]
         findings = [
             Finding("lines of Imagelist.txt", _NUM_PICTURES, len(names), remedy=again),
             compare("label lists", CONCEPTS, found, again),
-            Finding("words of TagList1k.txt", _NUM_TAGS, len(_words(files))),
+            Finding("words of TagList1k.txt", _NUM_TAGS, len(_words(files)[1]), remedy=again),
         ]
         tag_file = files.one(_TAGS, "NUS_WID_Tags/AllTags1k.txt")
-        lines = sum(len(block) for block in _blocks(tag_file, _NUM_TAGS))
+        lines = sum(len(block) for block in _blocks(tag_file, _NUM_TAGS, "the tags"))
         findings.append(Finding("lines of AllTags1k.txt", _NUM_PICTURES, lines, remedy=again))
         if set(CONCEPTS) <= set(found):
-            labels, _ = _labels(files, len(names))
+            labels, _ = _labels(files, listed, len(names))
             common = _most_frequent(labels, num_concepts)
             kept = int(labels[:, common].any(axis=1).sum())
             part = f"pictures with one of the {num_concepts} most frequent concepts"
@@ -184,13 +190,14 @@ def check_nuswide(root: str | Path, num_concepts: int) -> list[Finding]:
         pictures = _Pictures(files)
         absent = tuple(name for name in names if pictures.find(name) is None)
         there = len(names) - len(absent)
-        findings.append(Finding("picture files", len(names), there, absent))
+        remedy = "Unpack them, or fetch them from Flickr; those that it has lost are left out"
+        findings.append(Finding("picture files", len(names), there, absent, remedy=remedy))
     return findings
 
 
 class _Pictures:
     """Picture files by the end of their path, `actor/0001_2124494179.jpg`, or by their name alone
-    where all are in one folder."""
+    where all are in one folder; or, of those who fetched them, by Flickr's number of the photo."""
 
     def __init__(self, files: Download):
         self._by_path, self._by_name = {}, {}
@@ -202,7 +209,12 @@ class _Pictures:
 
     def find(self, name: str) -> str | None:
         name = name.lower()
-        entry = self._by_path.get(name) or self._by_name.get(PurePosixPath(name).name)
+        file = PurePosixPath(name).name
+        entry = (
+            self._by_path.get(name)
+            or self._by_name.get(file)
+            or self._by_name.get(file.rpartition("_")[2])
+        )
         return entry.source if entry else None
 
 
@@ -227,10 +239,12 @@ def _image_names(entry: Entry) -> list[str]:
             )
         seen[name] = line
         names.append(name)
+    if not names:
+        raise ValueError(f"{entry.path} is empty. Download it again")
     return names
 
 
-def _labels(files: Download, number: int) -> tuple[np.ndarray, list[str]]:
+def _labels(files: Download, listed: Entry, number: int) -> tuple[np.ndarray, list[str]]:
     """(number, 81) of 0 and 1, and the concepts."""
     lists = {match[2].lower(): entry for match, entry in files.match(_LABELS)}
     columns = []
@@ -240,8 +254,8 @@ def _labels(files: Download, number: int) -> tuple[np.ndarray, list[str]]:
             name = f"Groundtruth/AllLabels/Labels_{concept}.txt"
             raise files.absent(rf"AllLabels/Labels_{concept}\.txt", name)
         entry = lists[concept]
-        column = np.concatenate(list(_blocks(entry, 1)) or [np.zeros((0, 1), np.uint8)])
-        _check_lines(entry, len(column), number)
+        column = np.concatenate([np.zeros((0, 1), np.uint8), *_blocks(entry, 1, concept)])
+        _check_lines(entry, len(column), listed, number)
         columns.append(column)
     return np.concatenate(columns, axis=1), list(CONCEPTS)
 
@@ -252,32 +266,34 @@ def _most_frequent(labels: np.ndarray, number: int) -> np.ndarray:
     return np.sort(np.argsort(-counts, kind="stable")[:number])
 
 
-def _words(files: Download) -> list[str]:
+def _words(files: Download) -> tuple[Entry, list[str]]:
     entry = files.one(_WORDS, "NUS_WID_Tags/TagList1k.txt")
-    return ["".join(content.split()) for _, content in entry.lines()]
+    return entry, ["".join(content.split()) for _, content in entry.lines()]
 
 
-def _texts(entry: Entry, words: list[str], number: int) -> list[str]:
+def _texts(files: Download, listed: Entry, number: int) -> list[str]:
     """The tags of each line, as words."""
+    entry = files.one(_TAGS, "NUS_WID_Tags/AllTags1k.txt")
+    word_list, words = _words(files)
     texts = []
-    for block in _blocks(entry, len(words)):
+    for block in _blocks(entry, len(words), f"the words of {word_list.path}"):
         texts += [" ".join(words[column] for column in np.flatnonzero(row)) for row in block]
-    _check_lines(entry, len(texts), number)
+    _check_lines(entry, len(texts), listed, number)
     return texts
 
 
-def _check_lines(entry: Entry, lines: int, number: int) -> None:
+def _check_lines(entry: Entry, lines: int, listed: Entry, number: int) -> None:
     if lines != number:
         raise ValueError(
-            f"{entry.path} has {lines:,} lines, but the image list has {number:,}. Download again "
-            "what is cut off"
+            f"{entry.path} has {lines:,} lines, but the image list has {number:,} ({listed.path}). "
+            "Download again what is cut off"
         )
 
 
-def _blocks(entry: Entry, width: int) -> Iterator[np.ndarray]:
+def _blocks(entry: Entry, width: int, columns: str) -> Iterator[np.ndarray]:
     """Rows of 0 and 1, however they are spaced, some megabytes at a time: (rows, width) uint8.
 
-    The whole file of 1,000 columns has half a gigabyte.
+    The whole file of 1,000 columns has half a gigabyte. `columns` says what they are, for messages.
     """
     line, rest = 1, b""
     with entry.open() as file:
@@ -292,7 +308,7 @@ def _blocks(entry: Entry, width: int) -> Iterator[np.ndarray]:
             ones = values[digits] - 48
             rows = _count_lines(block)
             if not (digits | blank).all() or len(ones) != rows * width or _joined(digits):
-                raise _wrong_line(entry, block, width, line)
+                raise _wrong_line(entry, block, width, line, columns)
             yield ones.reshape(rows, width)
             line += rows
             if not data:
@@ -308,7 +324,7 @@ def _joined(digits: np.ndarray) -> bool:
     return bool((digits[1:] & digits[:-1]).any())
 
 
-def _wrong_line(entry: Entry, block: bytes, width: int, first: int) -> ValueError:
+def _wrong_line(entry: Entry, block: bytes, width: int, first: int, columns: str) -> ValueError:
     number = first
     for line in block.split(b"\n"):
         fields = line.split()
@@ -316,6 +332,7 @@ def _wrong_line(entry: Entry, block: bytes, width: int, first: int) -> ValueErro
             break
         number += bool(fields)
     return ValueError(
-        f"{entry.path}, line {number}: must be {width} times 0 or 1. Received {len(fields)} "
-        f"fields: {line[:40].decode(errors='replace')!r}. Download it again"
+        f"{entry.path}, line {number}: must be {width} times 0 or 1 ({columns}). Received "
+        f"{len(fields)} fields: {line[:40].decode(errors='replace')!r}. Were files swapped? "
+        "Download again what is cut off"
     )

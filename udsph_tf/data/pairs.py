@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["ROLES", "Pairs", "Problem", "holds_vectors", "multi_hot"]
+__all__ = ["ROLES", "Pairs", "Problem", "check_ids", "holds_vectors", "multi_hot"]
 
 ROLES = ("train", "database", "validation", "query")
 
@@ -68,11 +68,7 @@ class Pairs:
                 "`labels` must have one column for each of `label_names`. "
                 f"Received: shape={self.labels.shape}, {len(self.label_names)} names"
             )
-        ids, counts = np.unique(self.ids.astype(str), return_counts=True)
-        if (counts > 1).any():
-            raise ValueError(
-                f"Duplicate ids: {_some(ids[counts > 1])}. Every item needs its own id"
-            )
+        check_ids(self.ids, self.name)
         if self.roles is not None and not set(self.roles) <= set(ROLES):
             raise ValueError(f"`roles` must be of {ROLES}. Received: {set(self.roles)}")
 
@@ -128,6 +124,24 @@ class Pairs:
             if holds_vectors(self.images):
                 digest.update(f"\x1f{_content(self.images[row])}".encode())
         return digest.hexdigest()
+
+
+def check_ids(ids: Sequence[str] | np.ndarray, where: str) -> None:
+    """Refuse ids that occur twice.
+
+    Args:
+        ids: n strings.
+        where: the file that has them, for the message.
+
+    Raises:
+        ValueError: one occurs twice.
+    """
+    names, counts = np.unique(np.asarray(ids).astype(str), return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"{where}: duplicate ids: {_some(names[counts > 1])}. Every item needs its own id: "
+            "leave one row of each"
+        )
 
 
 def holds_vectors(column: Sequence | np.ndarray) -> bool:

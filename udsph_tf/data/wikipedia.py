@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from udsph_tf.data.pairs import Pairs, Problem, multi_hot
+from udsph_tf.data.download import decode_text, folder_with
+from udsph_tf.data.pairs import Pairs, Problem, check_ids, multi_hot
 
 __all__ = ["read_wikipedia"]
 
 _FEATURES, _CATEGORIES = "raw_features.mat", "categories.list"
 _PARTS = {"tr": "trainset_txt_img_cat.list", "te": "testset_txt_img_cat.list"}
+_LAYOUT = f"{_FEATURES}, {', '.join(_PARTS.values())} and {_CATEGORIES}"
 
 
 def read_wikipedia(root: str | Path) -> tuple[Pairs, list[Problem]]:
@@ -35,15 +37,16 @@ def read_wikipedia(root: str | Path) -> tuple[Pairs, list[Problem]]:
         ValueError: the features are not of MATLAB 5, a variable is missing, or rows do not match
             the lists.
     """
-    root = Path(root)
+    root = folder_with(_FEATURES, root, _LAYOUT)
     for name in (_FEATURES, *_PARTS.values(), _CATEGORIES):
         if not (root / name).is_file():
             raise FileNotFoundError(
-                f"There is no {root / name}. `--root` must be a folder with {_FEATURES}, "
-                f"{', '.join(_PARTS.values())} and {_CATEGORIES} in it"
+                f"There is no {root / name}. `--root` must be a folder with {_LAYOUT} in it"
             )
     features = _read_features(root / _FEATURES)
-    categories = (root / _CATEGORIES).read_text(encoding="utf-8").split()
+    categories = _text(root / _CATEGORIES).split()
+    if not categories:
+        raise ValueError(f"{root / _CATEGORIES} is empty. Download it again")
     ids, names, roles = [], [], []
     for part, file in _PARTS.items():
         rows = _read_list(root / file, categories)
@@ -51,11 +54,13 @@ def read_wikipedia(root: str | Path) -> tuple[Pairs, list[Problem]]:
             if len(features[variable]) != len(rows):
                 raise ValueError(
                     f"{root / _FEATURES}: {variable} has {len(features[variable])} rows, but "
-                    f"{file} has {len(rows)}"
+                    f"{root / file} has {len(rows)}. Were the lists swapped? Download again "
+                    "what is cut off"
                 )
         ids += [name for name, _ in rows]
         names += [[category] for _, category in rows]
         roles += ["query" if part == "te" else "database"] * len(rows)
+    check_ids(ids, f"{root}, {' and '.join(_PARTS.values())}")
     labels, label_names = multi_hot(names)
     pairs = Pairs(
         name="wikipedia",
@@ -100,10 +105,14 @@ def _read_features(path: Path) -> dict[str, np.ndarray]:
         ValueError,
         zlib.error,
     ) as error:
-        raise ValueError(f"{path} is not a whole MATLAB 5 file: {error}") from error
+        raise ValueError(
+            f"{path} is not a whole MATLAB 5 file: {error}. Download it again"
+        ) from error
     for name in wanted:
         if name not in found:
-            raise ValueError(f"{path} lacks the variable {name}")
+            raise ValueError(
+                f"{path} lacks the variable {name}. Download it again, if it is the right file"
+            )
         if found[name].ndim != 2 or found[name].dtype.kind not in "fiu":
             raise ValueError(
                 f"{path}: {name} must be a matrix of numbers. "
@@ -119,15 +128,19 @@ def _read_features(path: Path) -> dict[str, np.ndarray]:
     return {name: found[name].astype(np.float32) for name in wanted}
 
 
+def _text(path: Path) -> str:
+    return decode_text(path.read_bytes(), str(path))
+
+
 def _read_list(path: Path, categories: list[str]) -> list[tuple[str, str]]:
     """Text name and category of each line."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(path).rstrip().splitlines(), start=1):
         fields = line.split()
         if len(fields) != 3 or fields[2] not in map(str, range(1, len(categories) + 1)):
             raise ValueError(
                 f"{path}, line {number}: must be a text name, an image name and a category of 1 "
-                f"to {len(categories)}. Received: {line!r}"
+                f"to {len(categories)}. Received: {line[:80]!r}. Is it the right file, and whole?"
             )
         rows.append((fields[0], categories[int(fields[2]) - 1]))
     return rows

@@ -1,8 +1,4 @@
-"""Word vectors out of files: word2vec's text and binary formats, and GloVe's text.
-
-gensim's own `.kv` files are pickles, which can run any program when they are opened, so they are
-refused; gensim converts them in one line.
-"""
+"""Word vectors out of files: word2vec's text and binary formats, GloVe's text, gensim's `.kv`."""
 
 import gzip
 import itertools
@@ -14,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
+from udsph_tf.data.keyed_vectors import read_keyed_vectors
 
 __all__ = ["check_word_vectors", "plain_word", "read_word_vectors"]
 
@@ -33,7 +31,8 @@ def read_word_vectors(
 
     Args:
         path: a text file with a word and its numbers a line (GloVe), one whose first line says how
-            many (word2vec), or word2vec's binary format; each also compressed by gzip.
+            many (word2vec), or word2vec's binary format, each also compressed by gzip; or what
+            `KeyedVectors.save` of gensim 4 writes (see `udsph_tf.data.keyed_vectors`).
         words: what to look for.
         num_more: other words to take besides, from the beginning of the file.
 
@@ -43,7 +42,7 @@ def read_word_vectors(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is of another format, a pickle, cut off, or not all numbers are finite.
+        ValueError: it is of another format, cut off, or not all numbers are finite.
     """
     path = Path(path)
     check_word_vectors(path)
@@ -79,7 +78,7 @@ def read_word_vectors(
 
 
 def check_word_vectors(path: str | Path) -> None:
-    """See to it that a file of word vectors is there, and is no pickle.
+    """See to it that a file of word vectors is there, and of a kind that is read.
 
     Raises:
         FileNotFoundError, ValueError: as for `read_word_vectors`.
@@ -87,11 +86,13 @@ def check_word_vectors(path: str | Path) -> None:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of word vectors {path}")
-    with open(path, "rb") as file:
-        _refuse_others(path, file.read(4))
+    if _is_pickle(path):
+        read_keyed_vectors(path)
+        return
     try:
         with _open(path) as file:
-            _refuse_others(path, file.read(4))
+            if file.read(4) == _ZIP:
+                raise ValueError(f"{path} is a zip archive. Unpack it, and give the file inside")
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
@@ -108,6 +109,9 @@ def plain_word(word: str) -> str:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    if _is_pickle(path):
+        yield from zip(*read_keyed_vectors(path), strict=True)
+        return
     try:
         with _open(path) as file:
             header = _header(file)
@@ -128,16 +132,10 @@ def _open(path: Path) -> BinaryIO:
     return gzip.open(path, "rb") if compressed else open(path, "rb")
 
 
-def _refuse_others(path: Path, magic: bytes) -> None:
+def _is_pickle(path: Path) -> bool:
     # Protocol 2 and later begin with this byte; no text in UTF-8 does.
-    if magic.startswith(b"\x80") or path.suffix in (".kv", ".model", ".pkl", ".pickle"):
-        raise ValueError(
-            f"{path} is gensim's own format, a pickle, which is not opened: it can run any "
-            'program. Convert it: python -c "from gensim.models import KeyedVectors; '
-            f"KeyedVectors.load('{path.name}').save_word2vec_format('{path.stem}.txt')\""
-        )
-    if magic.startswith(_ZIP):
-        raise ValueError(f"{path} is a zip archive. Unpack it, and give the file inside")
+    with open(path, "rb") as file:
+        return file.read(1) == b"\x80" or path.suffix in (".kv", ".model", ".pkl", ".pickle")
 
 
 def _header(file: BinaryIO) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ head's weights are 8-bit numbers as well, so that this costs no bytes.
 """
 
 import contextlib
+import dataclasses
 import re
 import tempfile
 import warnings
@@ -65,12 +66,40 @@ def quantize(content: bytes, pixels: np.ndarray) -> bytes:
         work.add_static_config(f"^({chosen});?$", names.ADD, 8, 8)
     work.add_dynamic_config(".*", names.FULLY_CONNECTED, 8)
     rows = [{"pixels": each[np.newaxis]} for each in pixels]
-    with _quiet_stderr():
+    with _quiet_stderr(), _kernels_as_matrices():
         ranges = work.calibrate({SIGNATURE: rows}, num_threads=num_cores())
         result = work.quantize(
             ranges, enable_progress_bar=False, enable_progress_report=False
         ).quantized_model
     return bytes(result)
+
+
+@contextlib.contextmanager
+def _kernels_as_matrices() -> Iterator:
+    """Let the quantizer see a kernel as a matrix with a scale a row, while it runs.
+
+    Of a tensor above 32 MiB (CNN-F's full layers) it makes a matrix by itself, and forgets to do
+    so with the scales, which fails.
+    """
+    from ai_edge_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
+
+    plain = uniform_quantize_tensor.uniform_quantize
+
+    def as_matrix(data, parameters, *blockwise):
+        if data.ndim < 3 or parameters.quantized_dimension != 0 or any(blockwise):
+            return plain(data, parameters, *blockwise)
+        columns = {
+            name: np.reshape(getattr(parameters, name), (-1, 1)) for name in ("scale", "zero_point")
+        }
+        rows = data.reshape(len(data), -1)
+        quantized = plain(rows, dataclasses.replace(parameters, **columns), *blockwise)
+        return quantized.reshape(data.shape)
+
+    uniform_quantize_tensor.uniform_quantize = as_matrix
+    try:
+        yield
+    finally:
+        uniform_quantize_tensor.uniform_quantize = plain
 
 
 @contextlib.contextmanager

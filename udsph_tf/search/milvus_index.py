@@ -24,7 +24,7 @@ from udsph_tf.search.milvus_server import (
     mark_schema,
     quoted,
     schema_of,
-    whole,
+    with_ids,
 )
 from udsph_tf.search.reranking import asymmetric_distance
 from udsph_tf.search.store import checked_codes
@@ -342,9 +342,9 @@ class MilvusIndex:
     def _get(self, ids: Sequence[str], fields: list[str]) -> Iterator[dict[str, Any]]:
         for start in range(0, len(ids), ROWS_AT_ONCE):
             with self._answering():
-                yield from self._client.get(
+                yield from self._client.query(
                     self.collection,
-                    ids=[whole(name) for name in ids[start : start + ROWS_AT_ONCE]],
+                    filter=with_ids(ids[start : start + ROWS_AT_ONCE]),
                     output_fields=fields,
                     timeout=self.timeout,
                 )
@@ -354,7 +354,9 @@ class MilvusIndex:
         for start in range(0, len(names), ROWS_AT_ONCE):
             with self._answering():
                 self._client.delete(
-                    self.collection, ids=names[start : start + ROWS_AT_ONCE], timeout=self.timeout
+                    self.collection,
+                    filter=with_ids(names[start : start + ROWS_AT_ONCE]),
+                    timeout=self.timeout,
                 )
 
     def _expression(self, filters: Mapping[str, Sequence[str]] | None) -> str:

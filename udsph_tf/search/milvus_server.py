@@ -28,7 +28,7 @@ __all__ = [
     "quoted",
     "row_of",
     "schema_of",
-    "whole",
+    "with_ids",
 ]
 
 _LISTS = 1024
@@ -115,6 +115,9 @@ def row_of(item: Item, partition_field: str | None) -> dict[str, Any]:
     """The row of an item, without its codes."""
     if any("=" in field for field in item.metadata):
         raise ValueError(f"A field of metadata must have no `=` in Milvus. Received: {item!r}")
+    if any(character < " " for character in item.id):
+        # Filters have no way to write them that every Milvus understands.
+        raise ValueError(f"An id must have no control characters in Milvus. Received: {item!r}")
     metadata = {field: list(values) for field, values in item.metadata.items()}
     row = {
         "id": item.id,
@@ -152,6 +155,9 @@ def insert(
         for position, item in enumerate(islice(items, min(ROWS_AT_ONCE, size - start)), start):
             if item.id in seen:
                 raise ValueError(f"`items` must differ in id. Received: {item.id!r} twice")
+            if "'" in item.id and is_lite(uri):
+                # It would write the id into SQL as it is, once the item is deleted.
+                raise ValueError(f"An id must have no ' in Milvus Lite. Received: {item!r}")
             seen.add(item.id)
             row = {name: codes[position].tobytes() for name, codes in packed.items()}
             rows.append(row | row_of(item, partition_field))
@@ -168,12 +174,17 @@ def item_of(name: str, content: Mapping[str, Any]) -> Item:
     return Item(name, content["text"], content["image"], metadata)
 
 
+def with_ids(ids: Sequence[str]) -> str:
+    """A filter of the items with these ids. (The client's own puts ids into it as they are.)"""
+    return f"id in {quoted(ids)}"
+
+
 def quoted(values: Sequence[str]) -> str:
     """A list of strings in the language of filters."""
-    return json.dumps([whole(value) for value in values], ensure_ascii=False)
+    return json.dumps([_whole(value) for value in values], ensure_ascii=False)
 
 
-def whole(text: str) -> str:
+def _whole(text: str) -> str:
     """`text` with U+FFFD in place of half a character, which Milvus cannot hold."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -23,6 +23,7 @@ from udsph_tf.training.build import Bodies
 from udsph_tf.training.preparation import (
     Inputs,
     drop_problems,
+    forget_images,
     prepare_images,
     prepare_texts,
     prepare_vectors,
@@ -86,33 +87,35 @@ def prepare(config: Config, run: RunFolder, cache: str | Path) -> Material:
     roles = None if run.split.is_file() else _published(config, pairs, problems)
     usable = drop_problems(pairs, problems, config.data.bad_items, known)
     pairs = pairs.take(usable)
+    if not run.split.is_file():
+        # A split that cannot be made is found before the long work, and made after it.
+        _split(config, _with_roles(CATALOGUE[config.data.dataset].finish(pairs), roles))
     keras.utils.set_random_seed(config.training.seed)
     if config.image.body == "vector":
         image, unreadable = prepare_vectors(pairs.images), []
+        readable = np.arange(len(pairs))
     else:
         image_body = build_image_body(config)
-        image, unreadable = prepare_images(
-            pairs, config.image.size, None if config.image.trainable else image_body, cache
-        )
-    readable = drop_problems(pairs, unreadable, config.data.bad_items, known)
+        source = (pairs, config.image.size, None if config.image.trainable else image_body, cache)
+        image, unreadable = prepare_images(*source)
+        try:
+            readable = drop_problems(pairs, unreadable, config.data.bad_items, known)
+        except ValueError:
+            # Pictures that are mended have another cache, and this one would only lie there.
+            forget_images(*source)
+            raise
     kept = CATALOGUE[config.data.dataset].finish(pairs.take(readable))
     if run.split.is_file():
         kept = _listed(config, kept, read_split(run.split))
-    elif roles:
-        kept = with_roles(kept, roles)
+    else:
+        kept = _with_roles(kept, roles)
     position = {item: index for index, item in enumerate(pairs.ids)}
     image = image.take(np.array([position[item] for item in kept.ids]))
     run.write_json("problems", [asdict(each) for each in problems + unreadable])
     if run.split.is_file():
         split = read_split(run.split)
     else:
-        split = make_split(
-            kept,
-            num_query=config.data.num_query,
-            num_validation=config.data.num_validation,
-            num_train=config.data.num_train,
-            seed=config.data.seed,
-        )
+        split = _split(config, kept)
         if config.data.unseen_kinds:
             split = _hold_out(config, run, kept, split)
         write_split(run.split, split)
@@ -147,6 +150,21 @@ def _published(config: Config, pairs: Pairs, problems: list[Problem]) -> dict[st
         return None
     left_out = [each.id for each in problems]
     return published_roles(config.data.split, pairs, config.data.split_numbers, left_out)
+
+
+def _with_roles(pairs: Pairs, roles: dict[str, str] | None) -> Pairs:
+    return with_roles(pairs, roles) if roles else pairs
+
+
+def _split(config: Config, pairs: Pairs) -> Split:
+    data = config.data
+    return make_split(
+        pairs,
+        num_query=data.num_query,
+        num_validation=data.num_validation,
+        num_train=data.num_train,
+        seed=data.seed,
+    )
 
 
 def _listed(config: Config, pairs: Pairs, split: Split) -> Pairs:

@@ -24,6 +24,7 @@ __all__ = [
     "Inputs",
     "default_cache",
     "drop_problems",
+    "forget_images",
     "prepare_images",
     "prepare_texts",
     "prepare_vectors",
@@ -80,16 +81,8 @@ def prepare_images(
     Returns:
         The inputs of the n items, and the items whose picture cannot be used.
     """
-    layout = {"pixels": ((size, size, 3), "uint8")}
-    fingerprint = "pixels"
-    if body is not None:
-        layout = _layout(body)
-        fingerprint = _fingerprint(body)
-        run = _runner(body)
-    key = cache_key(
-        _FORMAT, fingerprint, str(size), *(source_fingerprint(each) for each in pairs.images)
-    )
-    store = ArrayCache(Path(cache) / f"images-{key}", len(pairs), layout)
+    store = _image_store(pairs, size, body, cache)
+    run = body and _runner(body)
 
     def compute(start, chunk):
         for pixels, failed in decode_pictures(pairs.images, size, chunk, start):
@@ -100,7 +93,24 @@ def prepare_images(
         Problem(str(pairs.ids[row]), str(pairs.images[row]), why)
         for row, why in sorted(store.failed.items())
     ]
-    return Inputs({name: store.array(name) for name in layout}, np.arange(len(pairs))), problems
+    arrays = {name: store.array(name) for name in store.layout}
+    return Inputs(arrays, np.arange(len(pairs))), problems
+
+
+def forget_images(pairs: Pairs, size: int, body: keras.Model | None, cache: str | Path) -> None:
+    """Delete the cache that `prepare_images` made with the same arguments."""
+    _image_store(pairs, size, body, cache).remove()
+
+
+def _image_store(
+    pairs: Pairs, size: int, body: keras.Model | None, cache: str | Path
+) -> ArrayCache:
+    layout = {"pixels": ((size, size, 3), "uint8")} if body is None else _layout(body)
+    fingerprint = "pixels" if body is None else _fingerprint(body)
+    key = cache_key(
+        _FORMAT, fingerprint, str(size), *(source_fingerprint(each) for each in pairs.images)
+    )
+    return ArrayCache(Path(cache) / f"images-{key}", len(pairs), layout)
 
 
 def prepare_texts(token_ids: np.ndarray, body: keras.Model | None, cache: str | Path) -> Inputs:
@@ -154,7 +164,7 @@ def drop_problems(
         if policy == "error":
             raise ValueError(message + "\nMend them, or leave them out: --set data.bad_items=skip")
         if not {each.id for each in problems} <= set(known):
-            _LOG.warning("Skipping %s", message)
+            _LOG.warning("Skipping %s\nMend those that are wanted, and begin anew", message)
     bad = {each.id for each in problems}
     usable = np.flatnonzero([item not in bad for item in pairs.ids])
     if not len(usable):
