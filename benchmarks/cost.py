@@ -24,7 +24,7 @@ from udsph_tf.training.run_folder import versions
 
 _ROOT = flags.DEFINE_string("root", None, "the fashion folder", required=True)
 _CACHE = flags.DEFINE_string("cache", None, "folder of caches")
-_SIZES = flags.DEFINE_list("sizes", ["5000", "10000", "20000", "36000"], "training items")
+_SIZES = flags.DEFINE_list("sizes", ["5000", "10000", "20000", "33983"], "training items")
 _EPOCHS = flags.DEFINE_integer("epochs", 6, "epochs of a size")
 _SET = flags.DEFINE_multi_string("set", [], "section.key=value over the default configuration")
 _ONE = flags.DEFINE_integer("one", None, "measure this size alone and print JSON")

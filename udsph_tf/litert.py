@@ -1,6 +1,6 @@
 """Run TFLite files: on a CPU, LiteRT is the fast way to run an encoder.
 
-One single-threaded interpreter a core, each with its share of the rows, encoded at 2.6 times the
+One single-threaded interpreter a core, each with its share of the rows, encoded at 2.25 times the
 rate of Keras' `predict` on two cores (docs/results/encode.md).
 """
 
