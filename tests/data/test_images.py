@@ -97,6 +97,13 @@ def test_load_pixels_equals_the_exported_function_on_the_same_bytes(photo, encod
     )
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_load_pixels_jpeg_equals_pillows_decoder(encode, options):
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    data = encode(Image.fromarray(pixels), "JPEG", **options)
+    assert (load_pixels(data, 48) == np.asarray(Image.open(io.BytesIO(data)))).all()
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
 def test_load_pixels_grey_gives_three_equal_channels(photo, encode, kind):
     grey = photo.convert("L")

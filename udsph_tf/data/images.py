@@ -151,7 +151,7 @@ def source_fingerprint(source: str) -> str:
 def decode_picture(data: tf.Tensor) -> tf.Tensor:
     """Encoded bytes (scalar string) to pixels (height, width, 3) uint8, as a part of a graph.
 
-    JPEG is decoded with the accurate inverse transform, as browsers, phones and Pillow do it;
+    JPEG is decoded with the accurate inverse transform, as Chromium and Pillow do it (tested);
     TensorFlow's default is the fast one, which would change one bit of a code in a hundred.
     """
     data = first_gif_frame(data)
