@@ -67,8 +67,8 @@ RESIZE_RECIPE = {
     "reference": "resize.py, in this folder",
 }
 
-# What TensorFlow decodes. Pillow's other readers are not even tried on a file nobody vouches for.
 _JPEG = b"\xff\xd8\xff"
+# What TensorFlow decodes. Pillow's other readers are not even tried on a file nobody vouches for.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 # Up to so many pixels NumPy resizes faster than TensorFlow. (Both to the same bits.)
 _SMALL = 240 * 320

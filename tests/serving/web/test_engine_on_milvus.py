@@ -1,5 +1,6 @@
 """The service over a Milvus collection (Lite) says what it says over the folder."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -38,20 +39,29 @@ def index(place):
 
 
 @pytest.fixture(scope="module")
-def milvus(index, tiny_export, engine, serve):
-    with (
-        serve(create_app(SearchEngine(tiny_export, index, engine.limits))) as running,
-        httpx.Client(base_url=running.url, timeout=30) as client,
-    ):
+def client_of(tiny_export, engine, serve):
+    """Context manager: a client of a service over an index."""
+
+    @contextlib.contextmanager
+    def opened(index):
+        with (
+            serve(create_app(SearchEngine(tiny_export, index, engine.limits))) as running,
+            httpx.Client(base_url=running.url, timeout=30) as client,
+        ):
+            yield client
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def milvus(index, client_of):
+    with client_of(index) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def folder(tiny_index, tiny_export, engine, serve):
-    with (
-        serve(create_app(SearchEngine(tiny_export, tiny_index, engine.limits))) as running,
-        httpx.Client(base_url=running.url, timeout=30) as client,
-    ):
+def folder(tiny_index, client_of):
+    with client_of(tiny_index) as client:
         yield client
 
 
