@@ -9,9 +9,9 @@ from keras import ops
 
 from udsph_tf.litert import (
     LiteRTModel,
-    convert,
     convert_model,
     convert_model_variants,
+    convert_variants,
     num_cores,
     write_saved_model,
 )
@@ -76,7 +76,7 @@ def test_convert_of_an_op_beyond_the_built_in_set_fails_at_conversion():
         return {"roots": tf.raw_ops.Betainc(a=rows, b=rows, x=rows)}
 
     with pytest.raises(Exception, match="Betainc") as raised:
-        convert(histogram, tf.TensorSpec([None, 4], tf.float32, name="rows"))
+        convert_variants(histogram, tf.TensorSpec([None, 4], tf.float32, name="rows"), ("float32",))
     assert "ConverterError" in type(raised.value).__name__
 
 

@@ -17,7 +17,6 @@ import tensorflow as tf
 __all__ = [
     "SIGNATURE",
     "LiteRTModel",
-    "convert",
     "convert_model",
     "convert_model_variants",
     "convert_variants",
@@ -51,30 +50,6 @@ def write_saved_model(archive: keras.export.ExportArchive, folder: str | os.Path
         raise OSError(f"The SavedModel cannot be written: {reason}") from error
 
 
-def convert(
-    function: Callable,
-    input_spec: tf.TensorSpec,
-    *,
-    weights: str = "float32",
-    custom_ops: bool = False,
-) -> bytes:
-    """A function of one tensor as a TFLite file with the signature `serving_default`.
-
-    Only built-in operations are allowed, so that one which a device lacks fails here.
-
-    Args:
-        function: from a tensor to a dict of tensors.
-        input_spec: its shape, dtype and name.
-        weights: how they are stored: `"float32"`, `"float16"` or `"dynamic"`: 8 bits, while what
-            passes between operations stays float.
-        custom_ops: allow operations that the runtime registers, such as tensorflow-text's.
-
-    Raises:
-        ValueError: unknown `weights`.
-    """
-    return convert_variants(function, input_spec, (weights,), custom_ops=custom_ops)[weights]
-
-
 def convert_variants(
     function: Callable,
     input_spec: tf.TensorSpec,
@@ -82,7 +57,17 @@ def convert_variants(
     *,
     custom_ops: bool = False,
 ) -> dict[str, bytes]:
-    """As `convert`, a file for each way to store weights; the function is traced once for all.
+    """A function of one tensor as TFLite files with the signature `serving_default`.
+
+    A file for each way to store weights; the function is traced once for all. Only built-in
+    operations are allowed, so that one which a device lacks fails here.
+
+    Args:
+        function: from a tensor to a dict of tensors.
+        input_spec: its shape, dtype and name.
+        variants: how weights are stored: `"float32"`, `"float16"` or `"dynamic"`: 8 bits, while
+            what passes between operations stays float.
+        custom_ops: allow operations that the runtime registers, such as tensorflow-text's.
 
     Raises:
         ValueError: one of `variants` is unknown.
@@ -103,7 +88,7 @@ def convert_variants(
 
 
 def convert_model(model: keras.Model, *, weights: str = "float32") -> bytes:
-    """`convert` for a functional model with one input tensor and a dict of outputs."""
+    """`convert_model_variants` for one way to store weights."""
     return convert_model_variants(model, (weights,))[weights]
 
 
