@@ -50,6 +50,7 @@ CONFIG = {
         "separate_epochs": 2,
         "joint_epochs": 2,
         "refine_epochs": 2,
+        "refine_mixup": 1.0,
     },
 }
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from udsph_tf.training.batches import (
     anchor_batches,
     choose_batch_size,
+    mixed,
     pair_batches,
     steps_per_epoch,
 )
@@ -118,3 +119,45 @@ def test_anchor_batches_are_whole_and_hold_every_anchor_about_equally_often(numb
     assert counts.max() == repeats
     assert counts.sum() == 320
     assert repeats * number - 320 < 32 + number
+
+
+def real_items(number):
+    """As `items`, with real-valued inputs of both modalities, and a column of ones."""
+    numbers = np.arange(number, dtype=np.float32)
+    rows = np.stack([numbers, np.ones_like(numbers)], axis=1)
+    image, text = (
+        Inputs({"hash_input": factor * rows}, np.arange(number)) for factor in (1.0, 2.0)
+    )
+    return image, text, rows
+
+
+def mixtures(mixup, batches=3, first_epoch=0):
+    dataset = pair_batches(
+        *real_items(12), batch_size=6, seed=5, first_epoch=first_epoch, mixup=mixup
+    )
+    return list(itertools.islice(dataset.as_numpy_iterator(), batches))
+
+
+def test_pair_batches_mixes_picture_words_and_labels_alike():
+    for inputs, labels in mixtures(1.0):
+        np.testing.assert_allclose(inputs["image"]["hash_input"], labels, rtol=1e-6)
+        np.testing.assert_allclose(inputs["text"]["hash_input"], 2 * labels, rtol=1e-6)
+        # Shares sum to one, and hardly any mixture is an item.
+        np.testing.assert_allclose(labels[:, 1], 1.0, rtol=1e-6)
+        assert (np.abs(labels[:, 0] - labels[:, 0].round()) > 1e-4).sum() >= 2
+        assert labels[:, 0].min() >= 0
+        assert labels[:, 0].max() <= 11
+
+
+def test_pair_batches_mixtures_go_on_at_an_epoch_as_if_never_stopped():
+    whole, resumed = mixtures(1.0, batches=4), mixtures(1.0, batches=2, first_epoch=1)
+    for (_, expected), (_, found) in zip(whole[2:], resumed, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_mixed_shares_follow_beta():
+    batch = np.eye(2000, dtype=np.float32)
+    for mixup, deviation in ((1.0, 12**-0.5), (8.0, 68**-0.5)):
+        diagonal = np.diag(mixed(batch, mixup, np.random.default_rng(0)))
+        assert diagonal.mean() == pytest.approx(0.5, abs=0.03)
+        assert diagonal.std() == pytest.approx(deviation, abs=0.02)

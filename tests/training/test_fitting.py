@@ -10,7 +10,7 @@ from fresh_process import run_fresh, start_fresh
 
 from udsph_tf.config import override, to_toml
 from udsph_tf.data.splits import read_split
-from udsph_tf.training import RunFolder, evaluate, fit
+from udsph_tf.training import RunFolder, evaluate, fit, fitting
 from udsph_tf.training.callbacks import AfterEpoch, Validation
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.fitting import _train_label_net
@@ -228,6 +228,20 @@ def test_evaluate_nested_run_scores_every_length(make_config, tmp_path, eagerly)
     assert results["num_bits"] == 16 and set(results["shorter"]) == {"8"}
     assert results["shorter"]["8"]["image_to_text"]["num_bits"] == 8
     assert results["directions"]["image_to_text"]["num_bits"] == 16
+
+
+def test_fit_mixes_items_in_the_last_stage_alone(make_config, tmp_path, monkeypatch, eagerly):
+    short = {"label_epochs": 1, "separate_epochs": 1, "joint_epochs": 1, "refine_epochs": 1}
+    make, mixed = fitting.pair_batches, []
+
+    def batches(*inputs, mixup, **options):
+        mixed.append(mixup)
+        return make(*inputs, mixup=mixup, **options)
+
+    monkeypatch.setattr(fitting, "pair_batches", batches)
+    config = override(make_config(), {"training": {**short, "refine_mixup": 0.5}})
+    fit(config, tmp_path / "run", tmp_path / "cache")
+    assert mixed == [0, 0, 0.5]
 
 
 def test_evaluate_unknown_role_is_an_error(finished_run):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from udsph_tf.training.preparation import Inputs
 
-__all__ = ["anchor_batches", "choose_batch_size", "pair_batches", "steps_per_epoch"]
+__all__ = ["anchor_batches", "choose_batch_size", "mixed", "pair_batches", "steps_per_epoch"]
 
 
 def choose_batch_size(wanted: int, num_items: int) -> int:
@@ -29,7 +29,14 @@ def steps_per_epoch(num_items: int, batch_size: int) -> int:
 
 
 def pair_batches(
-    image: Inputs, text: Inputs, labels: np.ndarray, *, batch_size: int, seed: int, first_epoch: int
+    image: Inputs,
+    text: Inputs,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    first_epoch: int,
+    mixup: float = 0.0,
 ) -> tf.data.Dataset:
     """Endless batches `({"image": ..., "text": ...}, labels)`, shuffled anew in each epoch.
 
@@ -39,15 +46,39 @@ def pair_batches(
         image, text: inputs of n training items.
         labels: (n, num_labels).
         batch_size: items of a batch; n where there are fewer.
-        seed: seed of the order.
+        seed: seed of the order, and of the shares that items are mixed with.
         first_epoch: the epoch to begin with.
+        mixup: a of `mixed`; 0 leaves items as they are.
     """
 
-    def make(indices):
+    def make(indices, rng):
         inputs = {"image": image.batch(indices), "text": text.batch(indices)}
-        return inputs, labels[indices].astype(np.float32)
+        batch = inputs, labels[indices].astype(np.float32)
+        return mixed(batch, mixup, rng) if mixup else batch
 
     return _endless(make, len(labels), batch_size, seed, first_epoch)
+
+
+def mixed(batch, mixup: float, rng: np.random.Generator):
+    """Item i becomes s x_i + (1 - s) x_j, with a partner j and a share s ~ Beta(a, a) of its own.
+
+    Its picture, its words and its labels are mixed with the same partner and share.
+
+    Args:
+        batch: nested arrays of n items, real-valued.
+        mixup: a, positive; 1 draws every share as often as every other.
+        rng: what shares and partners are drawn from.
+
+    Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, eq. 2.
+
+    Example:
+        >>> mixed(np.ones((2, 3), np.float32), 1.0, np.random.default_rng(0)).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    """
+    num_items = len(tf.nest.flatten(batch)[0])
+    share = rng.beta(mixup, mixup, (num_items, 1)).astype(np.float32)
+    partner = rng.permutation(num_items)
+    return tf.nest.map_structure(lambda x: share * x + (1 - share) * x[partner], batch)
 
 
 def anchor_batches(
@@ -64,7 +95,11 @@ def anchor_batches(
     """
     repeats = -(-steps * batch_size // len(anchors))
     anchors = np.tile(anchors.astype(np.float32), (repeats, 1))
-    return _endless(lambda indices: anchors[indices], len(anchors), batch_size, seed, first_epoch)
+
+    def make(indices, _rng):
+        return anchors[indices]
+
+    return _endless(make, len(anchors), batch_size, seed, first_epoch)
 
 
 def _endless(
@@ -76,13 +111,19 @@ def _endless(
     def generate() -> Iterator:
         epoch = first_epoch
         while True:
-            order = np.random.default_rng((seed, epoch)).permutation(num_items)
+            rng = np.random.default_rng((seed, epoch))
+            order = rng.permutation(num_items)
             for step in range(steps):
-                yield make(order[step * batch_size : (step + 1) * batch_size])
+                yield make(order[step * batch_size : (step + 1) * batch_size], rng)
             epoch += 1
 
     def spec(array):
         return tf.TensorSpec(array.shape, array.dtype)
 
-    signature = tf.nest.map_structure(spec, make(np.arange(batch_size)))
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+    signature = tf.nest.map_structure(spec, make(np.arange(batch_size), np.random.default_rng()))
+    batches = tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+    # There is nothing to tune, and on one core the tuner's thread sleeps on while `fit` wants to
+    # end: up to half of all training time.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)

@@ -126,13 +126,14 @@ def _train(
         over = state.epoch >= end or state.is_exhausted(patience, since)
         if over or stages.index(reached) > stages.index(stage):
             continue
-        image, text, passes = material.image.take(rows), material.text.take(rows), 1
+        image, text = material.image.take(rows), material.text.take(rows)
+        passes, mixup = 1, 0.0
         if stage == "refine":
             image, text = (
                 head_inputs(model.image_hasher, image),
                 head_inputs(model.text_hasher, text),
             )
-            passes = PASSES
+            passes, mixup = PASSES, training.refine_mixup
         model.fit(
             pair_batches(
                 image,
@@ -141,6 +142,7 @@ def _train(
                 batch_size=batch_size,
                 seed=training.seed,
                 first_epoch=state.epoch * passes,
+                mixup=mixup,
             ),
             steps_per_epoch=steps * passes,
             initial_epoch=state.epoch,
