@@ -104,6 +104,7 @@ PUBLIC = {
         "pairwise_likelihood",
         "quantization",
         "shares_label",
+        "squared_similarity",
     ],
     "udsph_tf.networks": [
         "CrossModalAttention",

@@ -53,7 +53,7 @@ TEXT_BODIES = (
 IMAGE_POOLINGS = ("last", "stages")
 VECTOR_FORMS = ("hellinger", "plain")
 SIMILARITY_FORMS = ("levels", "likelihood")
-OVERLAPS = ("dice", "jaccard")
+OVERLAPS = ("dice", "jaccard", "squared")
 ADVERSARIAL_ON = ("features", "hash")
 LOCAL_FORMS = ("hinge", "likelihood")
 CRITERIA = ("map", "ndcg")
@@ -186,7 +186,8 @@ class LossConfig:
     similarity_form: str = field(default="levels", metadata={"choices": SIMILARITY_FORMS})
     """`likelihood` of sharing a label, or regression to graded `levels` of shared labels."""
     overlap: str = field(default="dice", metadata={"choices": OVERLAPS})
-    """Target of a pair in the form `levels`: how far its two label sets overlap."""
+    """Target of a pair in the form `levels`: how far its two label sets overlap; `squared` is the
+    square of `dice`."""
     balance_pairs: bool = True
     """Give every level of similarity the same total weight."""
     local_form: str = field(default="hinge", metadata={"choices": LOCAL_FORMS})

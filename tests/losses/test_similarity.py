@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udsph_tf.losses import graded_similarity, jaccard_similarity, level_weights, shares_label
+from udsph_tf.losses import (
+    graded_similarity,
+    jaccard_similarity,
+    level_weights,
+    shares_label,
+    squared_similarity,
+)
 
 
 def test_shares_label_is_one_where_a_label_is_common():
@@ -19,6 +25,16 @@ def test_graded_similarity_hand_case_is_the_dice_overlap():
     # 2 * 2 / (2 + 4) = 2 / 3. Second row: 2 / 3, 2 / 3, 0, 2 / 5. Empty sets: 0.
     expected = [[1, 1 / 2, 0, 2 / 3, 0], [2 / 3, 2 / 3, 0, 2 / 5, 0], [0] * 5]
     np.testing.assert_allclose(graded_similarity(a, b), expected, rtol=1e-6)
+
+
+def test_squared_similarity_hand_case_is_near_the_shares_of_gain():
+    a = np.array([[1, 1, 1, 1, 0, 0, 0, 0], [0] * 8], np.uint8)
+    b = np.array([[0] * (4 - n) + [1] * 4 + [0] * n for n in range(5)], np.uint8)[::-1]
+    shared = (a[:1] * b).sum(axis=1)
+    found = np.asarray(squared_similarity(a, b))
+    np.testing.assert_allclose(found[0], (shared / 4) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(found[0], (2.0**shared - 1) / 15, atol=0.1)
+    assert not found[1].any()
 
 
 def test_jaccard_similarity_hand_case():

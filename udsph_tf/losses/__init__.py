@@ -13,6 +13,7 @@ from udsph_tf.losses.similarity import (
     jaccard_similarity,
     level_weights,
     shares_label,
+    squared_similarity,
 )
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "pairwise_likelihood",
     "quantization",
     "shares_label",
+    "squared_similarity",
 ]

@@ -17,6 +17,7 @@ from udsph_tf.losses import (
     pairwise_likelihood,
     quantization,
     shares_label,
+    squared_similarity,
 )
 
 __all__ = [
@@ -30,6 +31,12 @@ __all__ = [
 
 _MANY_BITS = 64
 """Fewer bits cannot tell items apart: the instance term's temperature rises as bits get fewer."""
+
+_OVERLAPS = {
+    "dice": graded_similarity,
+    "jaccard": jaccard_similarity,
+    "squared": squared_similarity,
+}
 
 TERMS = (
     "feature_similarity",
@@ -143,7 +150,7 @@ def _pairs(a, b, loss: LossConfig, counts=None):
     if loss.similarity_form == "likelihood":
         target = shares_label(a, b)
     else:
-        target = {"dice": graded_similarity, "jaccard": jaccard_similarity}[loss.overlap](a, b)
+        target = _OVERLAPS[loss.overlap](a, b)
     return target, level_weights(target, counts, balance=loss.balance_pairs)
 
 
