@@ -253,8 +253,8 @@ class TrainingConfig:
     """Stage 3: the hash heads alone, on networks that stay as they are."""
     refine_learning_rate: float = 3e-3
     refine_mixup: float = 0.0
-    """a of Beta(a, a): heads learn from mixtures of two items, in shares drawn from it, so that a
-    code can lie between those of the labels in doubt. 0 mixes nothing."""
+    """a of Beta(a, a): heads learn from mixtures of two items, in shares drawn from it, so that
+    items of kinds that training has not seen are found better. 0 mixes nothing."""
     criterion: str = field(default="map", metadata={"choices": CRITERIA})
     """What the best epoch is best in, on validation items, mean of both directions: MAP, or
     NDCG@100 with gain 2^shared labels - 1, which also asks how many labels are shared."""
