@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from udsph_tf.config import LossConfig
+from udsph_tf.config_sections import OVERLAPS
 from udsph_tf.networks import CrossModalAttention
 from udsph_tf.training.terms import TERMS, hasher_terms, label_net_terms, total
 
@@ -42,6 +43,18 @@ def test_hasher_terms_code_similarity_hand_case_has_the_worked_out_value():
     terms = hasher_terms(image, text, outputs(1), labels, anchors, loss)
     assert terms.keys() == {"code_similarity"}
     assert float(terms["code_similarity"]) == pytest.approx(0.25, 1e-6)
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_hasher_terms_overlap_is_the_target_of_a_pair(overlap):
+    # Two items that share one of two labels, all hashes equal: cosines 1 against 1 for an item's
+    # own pair, and against the overlap t for the two others: (1 - t)^2, half of all weight.
+    target = {"dice": 1 / 2, "jaccard": 1 / 3, "squared": 1 / 4}[overlap]
+    labels, alike = np.array([[1, 1, 0], [1, 0, 1]], np.float32), np.ones((2, 4))
+    image, text = outputs(2, hashes=alike), outputs(2, hashes=alike)
+    loss = only(cross_similarity=1.0, overlap=overlap, balance_pairs=False)
+    terms = hasher_terms(image, text, None, labels, None, loss)
+    assert float(terms["cross_similarity"]) == pytest.approx((1 - target) ** 2 / 2)
 
 
 def test_hasher_terms_nested_code_similarity_is_the_mean_over_lengths():

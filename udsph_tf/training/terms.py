@@ -58,7 +58,7 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
     Args:
         image, text: outputs of the two hashers for n pairs.
         label: outputs of the label net for the n label sets; None leaves it out.
-        labels: (n, num_labels).
+        labels: (n, num_labels), multi-hot; of mixtures of items (`batches.mixed`) shares in [0, 1].
         anchors: outputs of the label net for the U anchors, with their `labels` and `counts`; None
             where no term of them has a weight.
         loss: weights and forms; a term of weight 0 is left out.
