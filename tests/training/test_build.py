@@ -25,27 +25,42 @@ def test_semantic_anchors_are_the_different_label_sets_with_their_counts():
     assert found == {(1, 0, 1): 3, (0, 1, 0): 2, (1, 1, 1): 1}
 
 
-def test_semantic_anchors_above_the_cap_are_a_seeded_sample_with_true_counts():
-    labels = np.array([[(n >> bit) & 1 for bit in range(7)] for n in range(1, 128)])
-    labels = np.repeat(labels, np.arange(1, 128), axis=0)
-    anchors, counts = semantic_anchors(labels, 20, 0)
-    assert anchors.shape == (20, 7)
-    assert len(np.unique(anchors, axis=0)) == 20
-    for anchor, count in zip(anchors, counts, strict=True):
-        assert count == (labels == anchor).all(axis=1).sum()
-    again, _ = semantic_anchors(labels, 20, 0)
+@pytest.fixture(scope="module")
+def many_sets():
+    """Sets of 5 labels that 1, 2, ... 30 items have, and one that 500 have."""
+    labels = np.array([[(n >> bit) & 1 for bit in range(5)] for n in range(1, 32)])
+    return np.repeat(labels, [*range(1, 31), 500], axis=0)
+
+
+def test_semantic_anchors_above_the_cap_are_a_seeded_sample(many_sets):
+    anchors, counts = semantic_anchors(many_sets, 10, 0)
+    assert anchors.shape == (10, 5)
+    assert len(np.unique(anchors, axis=0)) == 10
+    again, _ = semantic_anchors(many_sets, 10, 0)
     np.testing.assert_array_equal(again, anchors)
-    other, _ = semantic_anchors(labels, 20, 1)
+    other, _ = semantic_anchors(many_sets, 10, 1)
     assert (other != anchors).any()
 
 
-def test_semantic_anchors_are_sampled_by_frequency():
-    # One set holds 991 of 1,000 items: hardly a sample of three is without it.
-    labels = np.zeros((1000, 10), int)
-    labels[:, 0] = 1
-    labels[np.arange(9), np.arange(1, 10)] = 1
-    holds = [(semantic_anchors(labels, 3, seed)[1] == 991).any() for seed in range(50)]
-    assert np.mean(holds) > 0.9
+def test_sampled_anchors_stand_for_all_items(many_sets):
+    # What 500 items have is in every sample, as itself; the others share what is left.
+    for seed in range(20):
+        anchors, counts = semantic_anchors(many_sets, 6, seed)
+        whole = anchors.all(axis=1)
+        assert counts[whole] == 500
+        assert counts.sum() == pytest.approx(len(many_sets))
+        assert np.unique(counts[~whole]).size == 1
+
+
+@pytest.mark.parametrize("cap", [1, 3, 10, 30])
+def test_sums_over_sampled_anchors_have_no_bias(many_sets, cap):
+    # Each sum is of a label's items, so of something that goes with how frequent a set is.
+    sums = [
+        (counts[:, None] * anchors).sum(axis=0)
+        for anchors, counts in (semantic_anchors(many_sets, cap, seed) for seed in range(500))
+    ]
+    error = np.std(sums, axis=0) / np.sqrt(len(sums))
+    assert (np.abs(np.mean(sums, axis=0) - many_sets.sum(axis=0)) <= 4 * error + 1e-3).all()
 
 
 def test_semantic_anchors_at_the_cap_are_all_kept():

@@ -99,7 +99,10 @@ def semantic_anchors(
     """The different label sets of the training items, with their counts.
 
     The similarity terms over the U anchors, weighted by counts, are those over all N items.
-    Above `max_anchors` they are sampled without replacement, by count, and the sum is an estimate.
+    Above `max_anchors` they are sampled without replacement with probability p = min(1, count / c),
+    c such that the probabilities sum to `max_anchors`. Each kept anchor then stands for
+    count / p = max(count, c) items, so that a sum over anchors is an estimate without bias (Horvitz
+    and Thompson, J. Am. Stat. Assoc. 47, 1952) of that over all.
 
     Args:
         labels: (N, num_labels) multi-hot.
@@ -107,7 +110,7 @@ def semantic_anchors(
         seed: seed of the sample.
 
     Returns:
-        (U, num_labels) float32 and (U,) float32.
+        (U, num_labels) float32 and (U,) float32, how many items each anchor stands for.
 
     Example:
         >>> anchors, counts = semantic_anchors(np.array([[1, 0], [1, 1], [1, 0]]), 10, 0)
@@ -116,8 +119,27 @@ def semantic_anchors(
     """
     anchors, counts = np.unique(np.asarray(labels), axis=0, return_counts=True)
     if len(anchors) > max_anchors:
-        kept = np.random.default_rng(seed).choice(
-            len(anchors), max_anchors, replace=False, p=counts / counts.sum()
-        )
-        anchors, counts = anchors[np.sort(kept)], counts[np.sort(kept)]
+        share = _sampling_share(counts, max_anchors)
+        kept = _systematic_sample(np.minimum(1.0, counts / share), max_anchors, seed)
+        anchors, counts = anchors[kept], np.maximum(counts[kept], share)
     return anchors.astype(np.float32), counts.astype(np.float32)
+
+
+def _sampling_share(counts: np.ndarray, size: int) -> float:
+    """c such that min(1, count / c) sums to `size`, for more counts than that."""
+    largest_first = np.sort(counts)[::-1]
+    rest = largest_first[::-1].cumsum()[::-1]  # of each count and the smaller ones
+    shares = rest[:size] / (size - np.arange(size))
+    # The first so many are certain; the rest must not be.
+    certain = np.argmax(largest_first[:size] <= shares)
+    return float(shares[certain])
+
+
+def _systematic_sample(probabilities: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Positions, in order, of a sample of `size`; `probabilities` of being in it sum to that."""
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(probabilities))
+    ends = probabilities[shuffled].cumsum()
+    picks = np.searchsorted(ends, rng.random() + np.arange(size), side="right")
+    # Rounding may leave the last end a little short of `size`.
+    return np.sort(shuffled[np.minimum(picks, len(shuffled) - 1)])
