@@ -230,6 +230,22 @@ def test_load_config_not_toml_raises_with_the_path(path, content):
             "`training.finetune_epochs` must be positive. Received: training.finetune_epochs=0",
         ),
         (
+            {"loss": {"similarity_form": "likelihood", "overlap": "jaccard"}},
+            "`loss.overlap` is for `loss.similarity_form` = levels, and the likelihood asks only "
+            "whether a label is shared. Set loss.overlap=dice. Received: 'jaccard'",
+        ),
+        (
+            {"training": {"early_stopping": 3}, "data": {"num_validation": -1}},
+            "`training.early_stopping` waits for a better validation score, and "
+            "`data.num_validation` = -1 holds no item back. Set one of them to 0. Received: 3",
+        ),
+        (
+            {"training": {"refine_mixup": 1.0, "refine_epochs": 0}},
+            "`training.refine_mixup` mixes items in the stage `refine`, which "
+            "`training.refine_epochs` = 0 leaves out. Set refine_epochs, or refine_mixup=0. "
+            "Received: 1.0",
+        ),
+        (
             {"training": {"separate_epochs": 0, "joint_epochs": 0}},
             "`training.label_epochs` and at least one of `training.separate_epochs` and "
             "`training.joint_epochs` must be positive",

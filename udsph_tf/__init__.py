@@ -15,6 +15,7 @@ _HOMES = {
     "RunFolder": "udsph_tf.training",
     "TextEncoder": "udsph_tf.serving",
     "UDSPH": "udsph_tf.training",
+    "config_for": "udsph_tf.training",
     "evaluate": "udsph_tf.training",
     "fit": "udsph_tf.training",
     "index_pairs": "udsph_tf.serving",

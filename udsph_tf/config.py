@@ -35,6 +35,7 @@ __all__ = [
     "nearest",
     "override",
     "override_section",
+    "read_tables",
     "to_toml",
 ]
 
@@ -142,6 +143,30 @@ class Config:
             self.training.weight_decay,
         )
 
+        self._check_effects()
+
+    def _check_effects(self) -> None:
+        """A setting that nothing would read is an error."""
+        loss, training = self.loss, self.training
+        _check(
+            loss.overlap == "dice" or loss.similarity_form == "levels",
+            "`loss.overlap` is for `loss.similarity_form` = levels, and the likelihood asks only "
+            "whether a label is shared. Set loss.overlap=dice",
+            loss.overlap,
+        )
+        _check(
+            not training.early_stopping or self.data.num_validation >= 0,
+            "`training.early_stopping` waits for a better validation score, and "
+            "`data.num_validation` = -1 holds no item back. Set one of them to 0",
+            training.early_stopping,
+        )
+        _check(
+            not training.refine_mixup or training.refine_epochs > 0,
+            "`training.refine_mixup` mixes items in the stage `refine`, which "
+            "`training.refine_epochs` = 0 leaves out. Set refine_epochs, or refine_mixup=0",
+            training.refine_mixup,
+        )
+
     def finetuned(self) -> tuple[str, ...]:
         """The modalities whose bodies are fine-tuned: `"image"`, `"text"`, both or none."""
         chosen = self.training.finetune
@@ -174,11 +199,23 @@ class Config:
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a TOML file; keys that it leaves out keep their defaults.
+    """Read a TOML file; keys that it leaves out keep their general defaults.
+
+    `udsph_tf.training.config_for` with `read_tables` keeps those of the file's data set instead.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not TOML, or a section, key, type or value is wrong.
+    """
+    return override(Config(), read_tables(path))
+
+
+def read_tables(path: str | Path) -> dict[str, Any]:
+    """`{section: {key: value}}` of a TOML file, checked for no more than known names.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not TOML, or a section or key is unknown or of the wrong type.
     """
     path = Path(path)
     if not path.is_file():
@@ -187,7 +224,12 @@ def load_config(path: str | Path) -> Config:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from error
-    return override(Config(), tables)
+    sections = {each.name: getattr(Config(), each.name) for each in dataclasses.fields(Config)}
+    for name, table in tables.items():
+        _check_table(name, table, sections)
+        for key, value in table.items():
+            _convert_key(sections[name], name, key, value)
+    return tables
 
 
 def override(config: Config, tables: dict[str, dict[str, Any]]) -> Config:
@@ -206,22 +248,14 @@ def override(config: Config, tables: dict[str, dict[str, Any]]) -> Config:
     """
     sections = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
     for name, table in tables.items():
-        if name not in sections:
-            raise ValueError(f"Unknown config section `{name}`.{nearest(name, sections)}")
-        if not isinstance(table, dict):
-            raise ValueError(f"`{name}` must be a table of keys. Received: {name}={table!r}")
+        _check_table(name, table, sections)
         sections[name] = override_section(sections[name], name, table)
     return Config(**sections)
 
 
 def override_section(section: Any, name: str, table: dict[str, Any]) -> Any:
     """A copy of one section with some keys replaced; errors as for `override`."""
-    types = get_type_hints(type(section))
-    values = {}
-    for key, value in table.items():
-        if key not in types:
-            raise ValueError(f"Unknown config key `{name}.{key}`.{nearest(key, types)}")
-        values[key] = _convert(f"{name}.{key}", value, types[key])
+    values = {key: _convert_key(section, name, key, value) for key, value in table.items()}
     return dataclasses.replace(section, **values)
 
 
@@ -257,6 +291,20 @@ def nearest(name: str, names) -> str:
     listed = ", ".join(f"`{each}`" for each in names[:_LISTED_NAMES])
     more = len(names) - _LISTED_NAMES
     return f" Valid names: {listed}" + (f" and {more:,} more" if more > 0 else "")
+
+
+def _check_table(name: str, table: Any, sections: dict[str, Any]) -> None:
+    if name not in sections:
+        raise ValueError(f"Unknown config section `{name}`.{nearest(name, sections)}")
+    if not isinstance(table, dict):
+        raise ValueError(f"`{name}` must be a table of keys. Received: {name}={table!r}")
+
+
+def _convert_key(section: Any, name: str, key: str, value: Any) -> Any:
+    types = get_type_hints(type(section))
+    if key not in types:
+        raise ValueError(f"Unknown config key `{name}.{key}`.{nearest(key, types)}")
+    return _convert(f"{name}.{key}", value, types[key])
 
 
 def _convert(name: str, value: Any, to: type) -> Any:

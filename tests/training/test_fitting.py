@@ -220,6 +220,7 @@ def test_evaluate_nested_run_scores_every_length(make_config, tmp_path, eagerly)
                 "separate_epochs": 1,
                 "joint_epochs": 0,
                 "refine_epochs": 0,
+                "refine_mixup": 0.0,
             },
         },
     )
@@ -390,6 +391,7 @@ def test_fit_with_a_frozen_image_body_and_fewer_items_than_a_batch(
                 "separate_epochs": 1,
                 "joint_epochs": 0,
                 "refine_epochs": 0,
+                "refine_mixup": 0.0,
             },
         }
     )

@@ -1,0 +1,71 @@
+"""What suits a data set and a body, and what the user says, in that order."""
+
+import pytest
+
+from udsph_tf import cli
+from udsph_tf.commands.fit import _config
+from udsph_tf.config import Config, load_config, override, to_toml
+from udsph_tf.data import CATALOGUE
+from udsph_tf.training import config_for
+from udsph_tf.training.body_defaults import body_defaults
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_config_for_takes_the_defaults_of_the_data_set(name):
+    config = config_for(name)
+    expected = override(Config(), CATALOGUE[name].defaults)
+    expected = override(expected, CATALOGUE[name].unlabelled)
+    assert config == override(expected, {"data": {"dataset": name}})
+
+
+def test_config_for_settings_win_over_the_data_set():
+    config = config_for("fashion", {"training": {"joint_epochs": "3"}, "loss": {"instance": 0.1}})
+    assert (config.training.joint_epochs, config.loss.instance) == (3, 0.1)
+    assert config.image.body == "efficientnet_lite0"
+
+
+def test_config_for_another_body_has_what_suits_it():
+    config = config_for("fashion", {"image": {"body": "small_cnn"}})
+    assert (config.image.size, config.image.trainable, config.image.pooling) == (64, True, "last")
+    sized = config_for("fashion", {"image": {"body": "small_cnn", "size": 96}})
+    assert sized.image.size == 96
+    assert body_defaults("image", "small_cnn") == {"size": 64}
+
+
+def test_config_for_labels_of_the_user_undo_what_suits_a_set_without():
+    without, with_labels = config_for("flickr8k"), config_for("flickr8k", {"data": {"labels": "l"}})
+    assert without.loss == override(Config(), CATALOGUE["flickr8k"].unlabelled).loss
+    assert with_labels.loss == override(Config(), CATALOGUE["flickr8k"].defaults).loss
+
+
+@pytest.mark.parametrize("name", ["fashoin", "", "/root"])
+def test_config_for_unknown_data_set_raises(name):
+    with pytest.raises(ValueError, match=f"Unknown data set `{name}`"):
+        config_for(name)
+
+
+def test_config_file_stands_over_the_defaults_of_its_data_set(tmp_path, monkeypatch):
+    # As the command line reads it: file, --set and flags, each over what is before it.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.toml").write_text(
+        '[data]\ndataset = "fashion-attributes"\n[loss]\ninstance = 0.4\nlocal = 0.1\n', "utf-8"
+    )
+    flags = ["--set", "loss.local=0.3", "--root", "x", "--bits", "32"]
+    config = _config(cli._parse(["udsph", "fit", "--config", "my.toml", *flags]))
+    tables = {
+        "data": {"root": str(tmp_path / "x")},
+        "loss": {"instance": 0.4, "local": 0.3},
+        "network": {"num_bits": 32},
+    }
+    assert config == override(config_for("fashion-attributes"), tables)
+    # Of another data set: what the file says, and of what it does not say that set's own.
+    other = _config(cli._parse(["udsph", "fit", "--config", "my.toml", "--dataset", "openmoji"]))
+    assert other == config_for("openmoji", {"loss": {"instance": 0.4, "local": 0.1}})
+
+
+def test_config_file_of_a_run_makes_the_same_run(tmp_path):
+    config = config_for("fashion", {"image": {"body": "small_cnn"}, "loss": {"instance": 0.3}})
+    (tmp_path / "config.toml").write_text(to_toml(config), "utf-8")
+    assert load_config(tmp_path / "config.toml") == config
+    args = cli._parse(["udsph", "fit", "--config", str(tmp_path / "config.toml")])
+    assert _config(args) == config
