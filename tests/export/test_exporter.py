@@ -47,8 +47,41 @@ def test_manifest_says_what_a_client_needs(tiny_export, tiny_run, tiny_config):
     assert (tiny_export / "vocabulary.txt").read_bytes() == vocabulary
     assert manifest["text"]["vocabulary_sha256"] == hashlib.sha256(vocabulary).hexdigest()
     assert manifest["config"]["network"]["num_bits"] == tiny_config.network.num_bits
-    assert manifest["validation_map"] == tiny_run.require_finished()["validation_map"]
+    assert manifest["validation_measure"] == "MAP"
+    assert manifest["validation_score"] == tiny_run.require_finished()["validation_score"]
     assert {"python", "udsph-tf", "tensorflow", "keras"} <= set(manifest["versions"])
+
+
+def test_model_card_names_what_the_run_was_selected_by(tiny_export, tiny_run):
+    card = (tiny_export / "README.md").read_text(encoding="utf-8")
+    score = tiny_run.require_finished()["validation_score"]
+    assert f"Selected on validation items: MAP {score:.4f}, mean of both directions." in card
+
+
+def test_export_of_a_run_that_held_nothing_back_says_so(tiny_run, held_back, tmp_path):
+    run = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+    nothing = {"validation_score": None, "validation_map": None}
+    run.write_json("run", {**run.require_finished(), **nothing})
+    export(run, tmp_path / "out", held_back)
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "No item was held back to choose by: the last epoch was kept." in card
+
+
+def test_export_without_labels_reports_recall_in_place_of_map(tiny_run, held_back, tmp_path):
+    run = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+    recall = {"map": None, "own_item_recall_at_k": {"1": 0.25, "5": 0.5, "10": 0.75}}
+    directions = {"image_to_text": recall, "text_to_image": recall}
+    counts = {"query": 2, "database": 9}
+    summary = {name: {"map": None, "map_interval": None} for name in directions}
+    results = {"counts": counts, "relevance": "its own item", "summary": summary}
+    run.write_json("results", {**results, "directions": directions})
+    unlabelled = dataclasses.replace(held_back, labels=np.zeros((2, 0)), label_names=())
+    said = export(run, tmp_path / "out", unlabelled)
+    for variants in said["quantization"]["variants"].values():
+        assert {each["map_as_query"] for each in variants.values()} == {None}
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "| image to text | 0.2500 | 0.5000 | 0.7500 |" in card
+    assert "| text | float32 | 100.000% | 0.00% | - | - |" in card
 
 
 def test_manifest_checksums_are_those_of_every_other_file(tiny_export):

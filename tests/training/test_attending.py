@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -38,7 +39,17 @@ def begin(config, path, cache):
     material.bodies.whole_image_hasher(model.image_hasher).save(run.model("image_encoder"))
     material.bodies.whole_text_hasher(model.text_hasher).save(run.model("text_encoder"))
     run.write_json("run", {"best_epoch": 3})
+    write_history(run, scores=[0.1, 0.2, 0.3, 0.4])
     return run
+
+
+def write_history(run, scores):
+    stages = ["separate", "separate", "joint", "refine"]
+    lines = [
+        json.dumps({"epoch": epoch, "stage": stage, "score": score}) + "\n"
+        for epoch, stage, score in zip(range(1, 5), stages, scores, strict=True)
+    ]
+    run.history.write_text("".join(lines), encoding="utf-8")
 
 
 def changed(run, folder, tables=None, best_epoch=3):
@@ -129,11 +140,20 @@ def test_attend_of_a_run_without_local_term_raises(runs, tmp_path):
         attend(run, ["a.png"], ["red"])
 
 
-def test_attend_of_a_best_epoch_before_the_joint_stage_raises(runs, tmp_path):
-    run = changed(runs["trainable"], tmp_path / "run", best_epoch=2)
-    message = "never trained: its best epoch, 2, comes before the joint stage, which begins at 3"
+@pytest.mark.parametrize("best_epoch", [2, 4])
+def test_attend_of_networks_from_before_the_joint_stage_raises(runs, tmp_path, best_epoch):
+    # In the fourth epoch the heads were refined, over the networks of the second.
+    run = changed(runs["trainable"], tmp_path / "run", best_epoch=best_epoch)
+    write_history(run, scores=[0.1, 0.3, 0.2, 0.4])
+    message = f"never trained: the networks of its best epoch, {best_epoch}, .* ends with epoch 2"
     with pytest.raises(ValueError, match=message):
         attend(run, ["a.png"], ["red"])
+
+
+def test_attend_takes_networks_of_the_joint_stage_with_refined_heads(runs, tmp_path):
+    run = changed(runs["trainable"], tmp_path / "run", best_epoch=4)
+    items = items_of_run(run, ITEMS[:1])
+    assert len(attend(run, items.images, items.texts)) == 1
 
 
 def test_attend_of_no_run_raises(tmp_path):

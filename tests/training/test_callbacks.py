@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -9,17 +10,10 @@ from udsph_tf.config_sections import TrainingConfig
 from udsph_tf.data import Pairs
 from udsph_tf.evaluation import bit_balance, bit_correlation
 from udsph_tf.training import UDSPH, RunFolder
-from udsph_tf.training.callbacks import (
-    AfterEpoch,
-    State,
-    StopNotFinite,
-    Validation,
-    check_finite,
-    load_state,
-    save_state,
-)
+from udsph_tf.training.callbacks import AfterEpoch, StopNotFinite, Validation, check_finite
 from udsph_tf.training.material import Material
 from udsph_tf.training.preparation import Inputs
+from udsph_tf.training.state import State, load_state, save_state
 
 PLAIN = LossConfig(adversarial=0.0, local=0.0, gradient_penalty=0.0)
 
@@ -206,6 +200,29 @@ def test_after_epoch_names_a_discriminator_that_is_not_finite(run, make_model, b
     with pytest.raises(FloatingPointError, match="epoch 1, step 1: the loss term image_disc"):
         callback = AfterEpoch(run, State(), Scores(0.5), "joint", 1)
         model.fit(*batch, batch_size=12, verbose=0, callbacks=[callback])
+
+
+def test_after_epoch_weights_spoilt_by_its_last_step_are_named_before_validation(
+    run, make_model, batch
+):
+    model, state = make_model(PLAIN), State()
+    fit(model, run, state, (0.5,), batch, 1)
+
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, step, logs=None):
+            kernel = self.model.image_hasher.get_layer("hash_logits").kernel
+            kernel.assign(np.full(kernel.shape, np.nan))
+
+    # No score is left to give: validation is not asked for one.
+    after = AfterEpoch(run, state, Scores(), "separate", 2)
+    with pytest.raises(
+        FloatingPointError, match=r"after epoch 2: the weights .*hash_logits/kernel"
+    ):
+        model.fit(
+            *batch, batch_size=24, epochs=2, initial_epoch=1, verbose=0, callbacks=[after, Spoil()]
+        )
+    assert run.read_json("state")["epoch"] == 1
+    assert checkpoints(run) == ["epoch-0001.weights.h5"]
 
 
 def test_save_state_never_writes_weights_that_are_not_finite(run, make_model, batch):

@@ -37,7 +37,13 @@ TABLES = {
 }
 
 # One epoch of the hashers, one of fine-tuning.
-SHORT = {**TABLES["training"], "joint_epochs": 0, "finetune_epochs": 1, "refine_epochs": 0}
+SHORT = {
+    **TABLES["training"],
+    "joint_epochs": 0,
+    "finetune_epochs": 1,
+    "refine_epochs": 0,
+    "refine_mixup": 0.0,
+}
 
 RESUME = """
 from eager_steps import eager_steps
@@ -98,6 +104,17 @@ def test_fit_finetune_is_a_stage_with_every_term_that_betters_a_random_body(tune
     assert lines[4].keys() == lines[1].keys()
     assert lines[4]["loss"] < lines[1]["loss"]
     assert run.require_finished()["finetuned"]
+
+
+def test_fit_finetune_goes_on_counting_the_steps_of_the_adversarial_ramp(tuned_run):
+    run, _ = tuned_run
+    lines = [line for line in run.read_history() if line["stage"] != "refine"]
+    best = max(lines, key=lambda line: line["score"])
+    assert best["stage"] == "finetune"
+    steps = len(run_pairs(run).indices("train")) // run.config().training.batch_size
+    # The stage goes on from the better of the epochs before it, of which the second is joint.
+    before = max(lines[:2], key=lambda line: line["score"])["epoch"]
+    assert float(run.load().joint_steps) == steps * (before - 1 + best["epoch"] - 2)
 
 
 def test_fit_finetune_moves_kernels_of_the_upper_part_alone(tuned_run, config):

@@ -10,8 +10,11 @@ from udsph_tf.training.logs import TensorBoardLog
 LINE = {
     "stage": "joint",
     "seconds": 2.5,
+    "score": 0.5,
     "image_to_text": 0.25,
     "text_to_image": 0.75,
+    "image_to_text_ndcg": 0.375,
+    "text_to_image_ndcg": 0.625,
     "image_bit_balance": 0.125,
     "text_bit_correlation": 0.5,
     "loss": 3.0,
@@ -55,7 +58,7 @@ def train(history, log, first, last):
 
 
 def curves(run):
-    """(step, value) of every tag, in the order in which TensorBoard reads them."""
+    """(step, value) of every tag, by step; files of one second have no order of their own."""
     found = {}
     for path in sorted(run.tensorboard.iterdir()):
         for record in tf.data.TFRecordDataset(str(path)):
@@ -64,7 +67,7 @@ def curves(run):
                 assert value.metadata.plugin_data.plugin_name == "scalars"
                 point = event.step, float(tf.make_ndarray(value.tensor))
                 found.setdefault(value.tag, []).append(point)
-    return found
+    return {tag: sorted(points) for tag, points in found.items()}
 
 
 def test_tensorboard_log_writes_every_number_under_its_group(run):
@@ -73,8 +76,11 @@ def test_tensorboard_log_writes_every_number_under_its_group(run):
     assert curves(run) == {
         "training/seconds": [(1, 2.5)],
         "training/learning_rate": [(1, pytest.approx(0.001))],
+        "validation/score": [(1, 0.5)],
         "validation/image_to_text": [(1, 0.25)],
         "validation/text_to_image": [(1, 0.75)],
+        "validation/image_to_text_ndcg": [(1, 0.375)],
+        "validation/text_to_image_ndcg": [(1, 0.625)],
         "codes/image_bit_balance": [(1, 0.125)],
         "codes/text_bit_correlation": [(1, 0.5)],
         "loss/loss": [(1, 1.0)],

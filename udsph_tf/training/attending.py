@@ -13,6 +13,7 @@ from udsph_tf.data.tokenizer import Tokenizer
 from udsph_tf.evaluation import AttendedPair
 from udsph_tf.training.material import run_pairs
 from udsph_tf.training.run_folder import RunFolder, text_tokenizer
+from udsph_tf.training.state import State
 
 __all__ = ["attend", "items_of_run"]
 
@@ -67,7 +68,7 @@ def attend(
         )
     finished = run.require_finished()
     config = run.config()
-    _check_trained(config, finished["best_epoch"])
+    _check_trained(config, State(history=run.read_history()), finished["best_epoch"])
     tokenizer = text_tokenizer(config, run.vocabulary)
     for text in texts:
         _check_text(tokenizer, text)
@@ -96,18 +97,18 @@ def attend(
     return pairs
 
 
-def _check_trained(config: Config, best_epoch: int) -> None:
-    separate = config.training.separate_epochs
+def _check_trained(config: Config, state: State, best_epoch: int) -> None:
     if not config.loss.local:
         raise ValueError(
             "The attention of this run was never trained: its `loss.local` is 0. Train one with a "
             "positive weight, such as --set loss.local=0.2"
         )
-    if best_epoch <= separate:
+    # Heads that were refined last stand on networks of an epoch before.
+    if state.network_stage(best_epoch) == "separate":
         raise ValueError(
-            f"The attention of this run was never trained: its best epoch, {best_epoch}, comes "
-            f"before the joint stage, which begins at {separate + 1}. Train one with more "
-            "`training.joint_epochs`"
+            f"The attention of this run was never trained: the networks of its best epoch, "
+            f"{best_epoch}, are of the stage before the joint one, which ends with epoch "
+            f"{config.training.separate_epochs}. Train one with more `training.joint_epochs`"
         )
 
 

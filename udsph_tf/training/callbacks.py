@@ -1,10 +1,8 @@
-"""What happens after each epoch of the hashers: validation MAP, a saved state, a line to read."""
+"""What happens after each epoch of the hashers: validation, a saved state, a line to read."""
 
-import json
 import math
 import sys
 import time
-from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -12,73 +10,27 @@ from tqdm import tqdm
 
 from udsph_tf.codes import unpack
 from udsph_tf.config_sections import TrainingConfig
+from udsph_tf.data import Pairs
 from udsph_tf.evaluation import (
     bit_balance,
     bit_correlation,
     mean_average_precision,
     mean_ndcg,
 )
-from udsph_tf.files import write_text, writing
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.instances import recall_both_ways
 from udsph_tf.training.material import Material
 from udsph_tf.training.run_folder import RunFolder
+from udsph_tf.training.state import State, check_weights, save_state
 
-__all__ = [
-    "AfterEpoch",
-    "State",
-    "StopNotFinite",
-    "Validation",
-    "check_finite",
-    "load_state",
-    "save_state",
-]
+__all__ = ["AfterEpoch", "StopNotFinite", "Validation", "check_finite", "score_measure"]
 
 
-@dataclass
-class State:
-    """How far a run has come; `state.json`."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_score: float = -1.0
-    history: list = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic, compare=False)
-    """When this process began to train; `elapsed` of a history line counts from here."""
-
-    def is_exhausted(self, patience: int, since: int = 0) -> bool:
-        """Have `patience` epochs after epoch `since` gone by without a better score?
-
-        Never with a patience of 0.
-
-        Example:
-            >>> state = State(epoch=7, best_epoch=4)
-            >>> state.is_exhausted(3), state.is_exhausted(4), state.is_exhausted(0)
-            (True, False, False)
-            >>> state.is_exhausted(3, since=5)
-            False
-        """
-        return 0 < patience <= self.epoch - max(self.best_epoch, since)
-
-    def stage(self, epoch: int) -> str:
-        """The stage of an epoch; empty before the first."""
-        stages = {line["epoch"]: line["stage"] for line in self.history}
-        return stages.get(epoch, "")
-
-    def best_before(self, stage: str) -> int:
-        """The best epoch of the stages before `stage`; the last one where none has a score."""
-        best, score = 0, -1.0
-        for line in self.history:
-            if line["stage"] == stage:
-                break
-            if line["score"] is None or line["score"] > score:
-                best, score = line["epoch"], -1.0 if line["score"] is None else line["score"]
-        return best
-
-    def is_finetuned(self, epoch: int) -> bool:
-        """Are the weights of an epoch those of a model whose bodies were fine-tuned?"""
-        stage = self.stage(epoch)
-        return (self.stage(self.best_before(stage)) if stage == "refine" else stage) == "finetune"
+def score_measure(training: TrainingConfig, pairs: Pairs) -> str:
+    """What the score of an epoch is: `MAP`, `NDCG@100` or, without labels, `recall`."""
+    if not pairs.label_names:
+        return "recall"
+    return {"map": "MAP", "ndcg": "NDCG@100"}[training.criterion]
 
 
 class Validation:
@@ -105,6 +57,7 @@ class Validation:
         self._database = database
         self._criterion = training.criterion
         self.measure = "MAP" if material.pairs.label_names else "recall"
+        """Of the two directions; the score is their mean, or that of NDCG."""
 
     def __call__(self) -> dict[str, float]:
         """Of the validation items, all in [0, 1]: tie-averaged MAP@all `image_to_text` and
@@ -192,7 +145,7 @@ class AfterEpoch(keras.callbacks.Callback):
         check_finite(
             logs,
             f"in epoch {self._state.epoch + 1}, step {batch + 1}",
-            f"The last good state is kept in {self._run.path}; ",
+            f"The last good state is kept in {self._run.path}. ",
         )
 
     def on_epoch_end(self, epoch, logs=None):
@@ -200,6 +153,8 @@ class AfterEpoch(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in logs.items()}
         logs["learning_rate"] = float(self.model.image_optimizer.learning_rate)
         trained = time.monotonic() - self._started
+        # Before anything is computed of them: the last step's weights may not be numbers.
+        check_weights(self.model, self._run, epoch + 1)
         scores = self._validation() if self._validation else {"score": None}
         state, epoch, score = self._state, epoch + 1, scores["score"]
         if score is None:
@@ -273,46 +228,3 @@ def check_finite(logs: dict, when: str, kept: str = "") -> None:
             f"Not finite {when}: the loss term {', '.join(names)}. {kept}"
             "Lower training.learning_rate"
         )
-
-
-def save_state(model: keras.Model, run: RunFolder, state: State) -> None:
-    """Write the weights of this epoch, then the state that names them, then drop older weights.
-
-    Raises:
-        FloatingPointError: a weight is infinite or NaN; nothing is written.
-    """
-    wrong = [each.path for each in model.weights if not np.isfinite(each.numpy()).all()]
-    if wrong:
-        raise FloatingPointError(
-            f"Not finite after epoch {state.epoch}: the weights {', '.join(wrong)}. The last good "
-            f"state is kept in {run.path}; Lower training.learning_rate"
-        )
-    with writing(run.checkpoint(state.epoch)) as temporary:
-        model.save_weights(temporary)
-    lines = [json.dumps(line) + "\n" for line in state.history]
-    write_text(run.history, "".join(lines))
-    run.write_json(
-        "state",
-        {"epoch": state.epoch, "best_epoch": state.best_epoch, "best_score": state.best_score},
-    )
-    kept = {run.checkpoint(state.epoch), run.checkpoint(state.best_epoch)}
-    for path in run.checkpoint(0).parent.iterdir():
-        if path not in kept:
-            path.unlink()
-
-
-def load_state(model: keras.Model, run: RunFolder) -> State | None:
-    """Restore the weights and optimizers of the last saved epoch; None where there is none.
-
-    Weights of fine-tuned bodies are left alone: they are of another model, and that one's.
-    """
-    content = run.read_json("state")
-    if content is None:
-        return None
-    lines = run.history.read_text(encoding="utf-8").splitlines() if run.history.is_file() else []
-    history = [json.loads(line) for line in lines]
-    history = [line for line in history if line["epoch"] <= content["epoch"]]
-    state = State(**content, history=history)
-    if not state.is_finetuned(state.epoch):
-        model.load_weights(run.checkpoint(state.epoch))
-    return state

@@ -16,10 +16,10 @@ from udsph_tf.networks.cut import cut, freeze_statistics
 from udsph_tf.networks.encoder import attach_body
 from udsph_tf.training.bodies import build_image_body, build_text_body
 from udsph_tf.training.build import build_optimizers
-from udsph_tf.training.callbacks import State
 from udsph_tf.training.material import Material
 from udsph_tf.training.preparation import prepare_images, prepare_texts
 from udsph_tf.training.run_folder import RunFolder, text_tokenizer
+from udsph_tf.training.state import State
 from udsph_tf.training.text_files import read_word_tables
 from udsph_tf.training.udsph import UDSPH
 
@@ -120,7 +120,7 @@ def _with_bodies(model: UDSPH, learning: dict[str, keras.Model]) -> UDSPH:
     hashers = {"image": model.image_hasher, "text": model.text_hasher}
     for modality, part in learning.items():
         hashers[modality] = attach_body(part, hashers[modality], f"{modality}_encoder")
-    return UDSPH(
+    tuned = UDSPH(
         hashers["image"],
         hashers["text"],
         model.label_net,
@@ -132,6 +132,9 @@ def _with_bodies(model: UDSPH, learning: dict[str, keras.Model]) -> UDSPH:
         text_discriminator=model.text_discriminator,
         name=model.name,
     )
+    # An adversary that has decayed stays so.
+    tuned.joint_steps.assign(model.joint_steps)
+    return tuned
 
 
 def _learning_copy(copy: keras.Model, body: keras.Model) -> keras.Model:

@@ -16,20 +16,14 @@ from udsph_tf.training.batches import (
     steps_per_epoch,
 )
 from udsph_tf.training.build import build_model, build_optimizers, semantic_anchors
-from udsph_tf.training.callbacks import (
-    AfterEpoch,
-    State,
-    StopNotFinite,
-    Validation,
-    load_state,
-    save_state,
-)
+from udsph_tf.training.callbacks import AfterEpoch, StopNotFinite, Validation, score_measure
 from udsph_tf.training.coding import head_inputs
 from udsph_tf.training.finetuning import start_finetuning
 from udsph_tf.training.logs import TensorBoardLog
 from udsph_tf.training.material import Material, prepare
 from udsph_tf.training.refining import PASSES, start_refining
 from udsph_tf.training.run_folder import RunFolder
+from udsph_tf.training.state import State, load_state, save_state
 
 __all__ = ["fit"]
 
@@ -70,7 +64,7 @@ def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = Fa
     model, material, state = _train(config, run, material, cache)
     trained = time.monotonic()
     seconds = {"prepare": prepared - started, "train": trained - prepared}
-    _finish(run, model, material, state, seconds)
+    _finish(config, run, model, material, state, seconds)
     return run
 
 
@@ -201,7 +195,9 @@ def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) ->
     _LOG.info("Label net: %d label sets, loss %.4f", len(anchors), logs["loss"][-1])
 
 
-def _finish(run: RunFolder, model, material: Material, state: State, seconds: dict) -> None:
+def _finish(
+    config: Config, run: RunFolder, model, material: Material, state: State, seconds: dict
+) -> None:
     parts = {
         "model": model,
         "image_encoder": material.bodies.whole_image_hasher(model.image_hasher),
@@ -211,7 +207,7 @@ def _finish(run: RunFolder, model, material: Material, state: State, seconds: di
         with writing(run.model(name)) as temporary:
             part.save(temporary)
     (best,) = (line for line in state.history if line["epoch"] == state.best_epoch)
-    scored = best["score"] is not None
+    with_map = material.pairs.label_names and best["score"] is not None
     run.write_json(
         "run",
         {
@@ -219,10 +215,10 @@ def _finish(run: RunFolder, model, material: Material, state: State, seconds: di
             "stage": best["stage"],
             "finetuned": state.is_finetuned(state.best_epoch),
             "validation_score": best["score"],
+            "validation_measure": score_measure(config.training, material.pairs),
             "validation_map": (best["image_to_text"] + best["text_to_image"]) / 2
-            if scored
+            if with_map
             else None,
-            "validation_measure": "MAP" if material.pairs.label_names else "recall",
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "sha256": {name: sha256(run.model(name)) for name in parts},
         },

@@ -12,8 +12,11 @@ _SCALAR = tf.compat.v1.SummaryMetadata(
     plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
 )
 _GROUPS = {
+    "score": "validation",
     "image_to_text": "validation",
     "text_to_image": "validation",
+    "image_to_text_ndcg": "validation",
+    "text_to_image_ndcg": "validation",
     "learning_rate": "training",
     "elapsed": "training",
     "seconds": "training",

@@ -6,8 +6,8 @@ head learns from the outputs that it will be given in use.
 
 from udsph_tf.config import Config, override
 from udsph_tf.training.build import build_optimizers
-from udsph_tf.training.callbacks import State
 from udsph_tf.training.run_folder import RunFolder
+from udsph_tf.training.state import State
 from udsph_tf.training.udsph import UDSPH
 
 __all__ = ["PASSES", "start_refining"]

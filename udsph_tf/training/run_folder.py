@@ -116,6 +116,12 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{path} is damaged: {error}") from error
 
+    def read_history(self) -> list[dict]:
+        """The lines of `history.jsonl`, one an epoch; none where it is absent."""
+        if not self.history.is_file():
+            return []
+        return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
+
     def require_finished(self) -> dict:
         """What `run.json` says of a finished run.
 
