@@ -14,6 +14,12 @@ __all__ = ["differences", "equal_settings", "run_rows", "write_tables"]
 _T_QUANTILE = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Two-sided 95 % quantile of Student's t for 2, 3, ... 10 paired seeds."""
 
+_ABOUT = (
+    "MAP@all is tie-averaged, NDCG has gain 2^shared labels - 1; I->T: image asks, text is found; "
+    "item: coded by picture and words together. A half interval is half of the 95 % bootstrap "
+    "interval of a MAP over the items that ask."
+)
+
 
 def equal_settings(stored: Mapping, settings: Mapping, defaults: Mapping) -> bool:
     """Was a stored run made with these settings?
@@ -48,6 +54,8 @@ def run_rows(results: Mapping, history: Sequence[Mapping], train_seconds: float)
         for short, asked, found in (("I->T", "image", "text"), ("T->I", "text", "image")):
             one = directions[f"{asked}_to_{found}"]
             scores[f"MAP {short}"] = one["map"]
+            low, high = one["map_interval"]
+            scores[f"half interval {short}"] = (high - low) / 2
             for group, each in one.get("by_label_group", {}).items():
                 scores[f"{group} MAP {short}"] = each["map"]
             scores[f"NDCG@100 {short}"] = one["ndcg_exponential_at_k"]["100"]
@@ -101,8 +109,7 @@ def write_tables(
         f"`{command}`\n",
         f"{'; '.join(machines)}, TensorFlow {', '.join(tensorflow)}. Data set "
         f"`{experiment['dataset']}`, {experiment['role']} items against the whole database; mean "
-        f"of seeds (of {seeds}), deviation between seeds in brackets. MAP@all is tie-averaged, "
-        "NDCG has gain 2^shared labels - 1; I->T: image asks, text is found.\n",
+        f"of seeds (of {seeds}), deviation between seeds in brackets. {_ABOUT}\n",
         "| variant | bits | seeds | " + " | ".join(measures) + " |",
         "|---" * (3 + len(measures)) + "|",
     ]
@@ -146,7 +153,11 @@ def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list
         measures: the scores to compare; seconds and accuracies are left out.
         baseline: the variant that the others are compared with.
     """
-    measures = [each for each in measures if not each.endswith((" s", "accuracy"))]
+    measures = [
+        each
+        for each in measures
+        if not each.endswith((" s", "accuracy")) and not each.startswith("half interval")
+    ]
     lines = [
         f"\nDifference to {baseline}, paired by seed, with its 95 % interval (Student's t):\n",
         "| variant | bits | seeds | " + " | ".join(measures) + " |",

@@ -22,6 +22,7 @@ def tables():
 def direction(value):
     return {
         "map": value,
+        "map_interval": [value - 0.1, value + 0.3],
         "by_label_group": {"kind": {"map": value / 2}},
         "ndcg_exponential_at_k": {"100": value + 0.1},
         "own_item_recall_at_k": {"1": 0.1, "10": 0.2},
@@ -51,6 +52,7 @@ def test_run_rows_are_one_for_each_length(tables):
     assert (short["num_bits"], whole["num_bits"]) == (16, 64)
     scores = whole["scores"]
     assert (scores["MAP I->T"], scores["MAP T->I"]) == (0.5, 0.51)
+    assert scores["half interval I->T"] == pytest.approx(0.2)
     assert scores["kind MAP T->I"] == 0.255
     assert scores["NDCG@100 I->T"] == 0.6
     assert (scores["MAP I->item"], scores["MAP T->item"]) == (0.52, 0.53)
