@@ -333,6 +333,22 @@ WRONG_USE = {
         ["search", "red", "--artefacts", "{export}", "--index", "{foreign}"],
         "index was built by another model",
     ),
+    "search by bits that are no code": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--bits", "8"],
+        "--bits must be one of 16, the lengths that this index can be searched by",
+    ),
+    "search with a filter that is none": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--filter", "red"],
+        "--filter takes field=value, such as colour=red. Received: 'red'",
+    ),
+    "search with an unknown field": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--filter", "color=red"],
+        "no item has this field. Did you mean `colour`?",
+    ),
+    "search with an unknown value": (
+        ["search", "red", "--artefacts", "{export}", "--index", "{index}", "--filter", "colour=rd"],
+        "no item has this value. Did you mean `red`?",
+    ),
     "search for no hits": (
         ["search", "red", "--artefacts", "a", "--index", "i", "-k", "0"],
         "argument -k: must be a whole number of at least 1, not '0'",
@@ -585,7 +601,7 @@ def run_chain(paths, folder):
     (folder / "tiny.toml").write_text(to_toml(config), encoding="utf-8")
     run, export, index = (str(folder / name) for name in ("run", "export", "index"))
     cache = ["--cache", str(paths["cache"])]
-    changed = ["--root", str(paths["collection"]), "--bits", "24", "--seed", "5"]
+    changed = ["--root", str(paths["collection"]), "--nested", "8,24", "--seed", "5"]
     fit = ["fit", "--config", str(folder / "tiny.toml"), *changed, "--out", run, *cache, "--json"]
     done = subprocess.run(
         [udsph(), *fit, "--set", "training.batch_size=64"],
@@ -610,6 +626,12 @@ def run_chain(paths, folder):
         ],
         "words": ["search", "a red circle", *made, "-k", "4", *sheets["words"]],
         "picture": ["search", *picture, *made, *sheets["picture"], "--json"],
+        "first bits": ["search", "a red circle", *made, "--bits", "8", "-k", "68", "--json"],
+        "items": [
+            *("search", "a red circle", *made, "--find", "items", "--rerank", "--radius", "20"),
+            *("--filter", "colour=red", "--filter", "colour=blue", "--filter", "shape=circle"),
+            *("-k", "68", "--json"),
+        ],
     }
     answers = run_many({name: (argv, None) for name, argv in steps.items()}, folder)
     return {"folder": folder, "fit": (done.returncode, done.stdout, done.stderr), **answers}
@@ -726,6 +748,23 @@ def test_search_with_a_picture_prints_json_and_draws_a_sheet(chain):
     assert all(hit["text"].startswith("a ") for hit in said["hits"])
     with Image.open(chain["folder"] / "picture.png") as sheet:
         assert sheet.format == "PNG"
+
+
+def test_search_by_first_bits_counts_those_alone(chain):
+    hits = checked_json(chain["first bits"])["hits"]
+    assert len(hits) == 68
+    assert max(hit["distance"] for hit in hits) <= 8
+
+
+def test_search_among_items_with_labels_reranks_within_a_radius(chain):
+    hits = checked_json(chain["items"])["hits"]
+    assert 1 <= len(hits) < 68
+    for hit in hits:
+        assert hit["metadata"]["shape"] == ["circle"]
+        assert hit["metadata"]["colour"] in (["red"], ["blue"])
+        assert hit["distance"] <= 20
+    fine = [hit["asymmetric"] for hit in hits]
+    assert fine == sorted(fine)
 
 
 @pytest.mark.parametrize("name", WRONG_USE)

@@ -53,7 +53,16 @@ def test_hits_as_json_survives_json():
     loaded = json.loads(json.dumps(hits_as_json("红", hits)))
     assert loaded == {
         "query": "红",
-        "hits": [{"rank": 1, "distance": 4, "id": "id1", "text": "红色\n连衣裙", "image": "1.jpg"}],
+        "hits": [
+            {
+                "rank": 1,
+                "distance": 4,
+                "id": "id1",
+                "text": "红色\n连衣裙",
+                "image": "1.jpg",
+                "metadata": {},
+            }
+        ],
     }
 
 

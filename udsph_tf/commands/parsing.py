@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 
-__all__ = ["cache_flag", "command", "positive", "print_json", "tf_serving_flag"]
+__all__ = ["cache_flag", "command", "not_negative", "positive", "print_json", "tf_serving_flag"]
 
 
 def command(
@@ -43,6 +43,13 @@ def positive(text: str) -> int:
     """Type of a flag that counts something."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def not_negative(text: str) -> int:
+    """Type of a flag that is a distance."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {text!r}")
     return int(text)
 
 

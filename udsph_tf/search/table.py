@@ -62,12 +62,14 @@ def hits_as_json(query: str, hits: Sequence[Hit]) -> dict[str, Any]:
         hits: the hits of that query, nearest first.
 
     Returns:
-        `{"query": ..., "hits": [{"rank", "distance", "id", "text", "image"}, ...]}`
+        `{"query": ..., "hits": [{"rank", "distance", "id", "text", "image", "metadata"}, ...]}`,
+        with `asymmetric` where the hits were re-ranked.
 
     Example:
         >>> from udsph_tf.search import Item
-        >>> hits_as_json("dress", [Hit(Item("7", "a red dress", "7.jpg"), 3, 1)])["hits"]
-        [{'rank': 1, 'distance': 3, 'id': '7', 'text': 'a red dress', 'image': '7.jpg'}]
+        >>> (hit,) = hits_as_json("dress", [Hit(Item("7", "a dress", "7.jpg"), 3, 1)])["hits"]
+        >>> hit["rank"], hit["distance"], hit["id"]
+        (1, 3, '7')
     """
     return {
         "query": query,
@@ -78,6 +80,8 @@ def hits_as_json(query: str, hits: Sequence[Hit]) -> dict[str, Any]:
                 "id": hit.item.id,
                 "text": hit.item.text,
                 "image": hit.item.image,
+                "metadata": {name: [*values] for name, values in hit.item.metadata.items()},
+                **({} if hit.asymmetric is None else {"asymmetric": float(hit.asymmetric)}),
             }
             for hit in hits
         ],
