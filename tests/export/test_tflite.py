@@ -1,10 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 from ai_edge_litert import interpreter, schema_py_generated
 from tensorflow_text import tflite_registrar
 
 from udsph_tf.codes import binarize, pack
-from udsph_tf.export.flatbuffer import metadata_of
 from udsph_tf.export.tflite import IMAGE_VARIANTS
 from udsph_tf.export.verification import NEAR_ZERO
 
@@ -20,6 +21,13 @@ def opened(path):
         options["custom_op_registerers"] = tflite_registrar.SELECT_TFTEXT_OPS
     loaded = make(model_path=str(path), num_threads=1, **options)
     return loaded, loaded.get_signature_runner("serving_default")
+
+
+def facts_of(path):
+    """The JSON that an export writes into a file's metadata."""
+    model = schema_py_generated.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    (buffer,) = (each.buffer for each in model.metadata if each.name == b"udsph_tf.json")
+    return json.loads(bytes(model.buffers[buffer].data))
 
 
 def ops_of(path):
@@ -136,8 +144,7 @@ def test_int8_file_agrees_with_keras_in_most_bits(tiny_export, keras_side, pixel
 
 @pytest.mark.parametrize("variant", IMAGE_VARIANTS)
 def test_files_say_what_they_are(tiny_export, variant):
-    facts = metadata_of((tiny_export / f"image.{variant}.tflite").read_bytes())
-    assert facts == {
+    assert facts_of(tiny_export / f"image.{variant}.tflite") == {
         "num_bits": 16,
         "bit_order": "big",
         "size": 32,

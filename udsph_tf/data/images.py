@@ -40,7 +40,6 @@ __all__ = [
     "decode_and_resize",
     "decode_picture",
     "load_pixels",
-    "pixels_or_reason",
     "read_image",
     "source_fingerprint",
 ]
@@ -232,14 +231,6 @@ def checked_picture(data: bytes) -> bytes:
     if kind == "WEBP" and mode == "RGBA":
         raise ImageError("a WebP with an alpha channel cannot be decoded; save it as PNG")
     return data
-
-
-def pixels_or_reason(source: str, size: int) -> np.ndarray | str:
-    """Pixels (size, size, 3) uint8 of an image source, or why it cannot be used."""
-    try:
-        return load_pixels(read_image(source), size)
-    except ImageError as error:
-        return str(error)
 
 
 def _decode_jpeg(data: tf.Tensor | bytes) -> tf.Tensor:

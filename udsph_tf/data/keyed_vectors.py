@@ -1,33 +1,19 @@
 """Word vectors in gensim's own `.kv` files, without gensim and without running the file.
 
 `KeyedVectors.save` of gensim 4 writes a pickle, and large numbers beside it (`<file>.vectors.npy`).
-A pickle is a program, so this one runs in an interpreter that knows four names and hands out inert
-records for them. Limit: a hostile file cannot run code here, but it can waste time and memory.
+`udsph_tf.restricted_pickle` reads the pickle, with inert records for four names.
 """
 
 import math
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from udsph_tf.restricted_pickle import RestrictedUnpickler, unpickle
+
 __all__ = ["read_keyed_vectors"]
 
-# What the interpreter raises on bytes that are no pickle, or that ask for something else.
-_ERRORS = (
-    pickle.UnpicklingError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 _TYPES = {"f2": "f2", "f4": "f4", "f8": "f8"}
 
 
@@ -55,7 +41,7 @@ def read_keyed_vectors(path: str | Path) -> tuple[list[str], np.ndarray]:
             raise ValueError(f"{len(words):,} words do not fit vectors of shape {found.shape}")
         if found.ndim != 2 or found.dtype.kind != "f":
             raise ValueError(f"its vectors are {found.dtype} of shape {found.shape}")
-    except _ERRORS as error:
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} cannot be read as KeyedVectors of gensim 4: {error}. Copy it again with all "
             f"files `{path.name}.*`; or convert it, where gensim is installed and its maker is "
@@ -91,15 +77,10 @@ def _fields(file) -> dict[str, Any]:
         "numpy._core.multiarray._reconstruct": lambda *_: Array(),
     }
 
-    class Unpickler(pickle.Unpickler):
-        def find_class(self, module_name, global_name):
-            name = f"{module_name}.{global_name}"
-            # Never falls back to super(): that would import the module, which already runs code.
-            if name not in known:
-                raise pickle.UnpicklingError(f"it asks for {name[:80]}, which no such file needs")
-            return known[name]
+    class Reader(RestrictedUnpickler):
+        allowed_globals = known
 
-    found = Unpickler(file).load()
+    found = unpickle(Reader, file)
     if type(found) is not Keyed:
         raise ValueError(f"it holds a {type(found).__name__}")
     return vars(found)

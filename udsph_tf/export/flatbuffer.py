@@ -6,7 +6,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["finish", "metadata_of", "operations", "sums_of_maps"]
+__all__ = ["finish", "operations", "sums_of_maps"]
 
 _IDENTIFIER = b"TFL3"
 _METADATA = "udsph_tf.json"
@@ -67,15 +67,6 @@ def finish(content: bytes, description: str, facts: dict) -> bytes:
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
-
-
-def metadata_of(content: bytes) -> dict:
-    """The facts that `finish` wrote into a file; empty where there are none."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for entry in model.metadata or ():
-        if _text(entry.name) == _METADATA:
-            return json.loads(bytes(model.buffers[entry.buffer].data))
-    return {}
 
 
 def operations(content: bytes) -> tuple[set[str], set[str]]:

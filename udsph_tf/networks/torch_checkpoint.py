@@ -5,21 +5,19 @@ The legacy (pre-zip) format is a chain of pickles followed by raw numbers:
     magic number | protocol version | system information | state dict | list of storage keys
     then for every key, in the order of that list: element count (int64), elements
 
-A pickle is a program, so each one is looked through first and then runs in an interpreter that
-knows a handful of names and hands out inert records for them. Limit: a hostile file cannot run
-code here, but it can still waste time and memory.
+`udsph_tf.restricted_pickle` reads the pickles, with inert records for a handful of names.
 """
 
 import io
 import math
 import os
-import pickle
-import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from udsph_tf.restricted_pickle import RestrictedUnpickler, refuse, unpickle
 
 __all__ = ["read_torch_checkpoint"]
 
@@ -39,23 +37,6 @@ _STORAGE_DTYPES = {
     "CharStorage": "i1",
     "ByteStorage": "u1",
 }
-
-_MEMO_WRITES = ("PUT", "BINPUT", "LONG_BINPUT")
-_REGISTRY_READS = ("EXT1", "EXT2", "EXT4")
-
-# What the interpreter of pickles raises on bytes that are not a pickle it can finish.
-_UNPICKLING_ERRORS = (
-    pickle.UnpicklingError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -145,33 +126,16 @@ class _Mapping(dict):
         del state
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Unpickles numbers, strings, lists, tuples and dicts; every global is refused."""
-
-    allowed_globals: dict[str, Any] = {}
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        qualified_name = f"{module_name}.{global_name}"
-        # Never falls back to super(): that would import the module, which already runs code.
-        if qualified_name not in self.allowed_globals:
-            raise pickle.UnpicklingError(f"the global `{qualified_name}` is not allowed")
-        return self.allowed_globals[qualified_name]
-
-    def persistent_load(self, pid: Any) -> Any:
-        # Not repr(pid): tuples nested in a few bytes can print as gigabytes.
-        raise pickle.UnpicklingError(f"unexpected reference of type {type(pid).__name__}")
-
-
 def _tensor_stand_in(storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> _Tensor:
     # rest: requires_grad, backward_hooks and perhaps metadata, meaningless without autograd.
     if len(rest) not in (2, 3) or not isinstance(storage, _Storage):
-        raise pickle.UnpicklingError("a tensor has unexpected arguments")
+        refuse("a tensor has unexpected arguments")
     if not (_is_count(offset) and _are_counts(shape) and _are_counts(strides)):
-        raise pickle.UnpicklingError("a tensor's offset, shape or strides are not counts")
+        refuse("a tensor's offset, shape or strides are not counts")
     return _Tensor(storage, offset, shape, strides)
 
 
-class _StateDictUnpickler(_PlainUnpickler):
+class _StateDictUnpickler(RestrictedUnpickler):
     """Unpickles a state dict into `_Mapping` and `_Tensor` records."""
 
     allowed_globals = {
@@ -198,9 +162,7 @@ class _StateDictUnpickler(_PlainUnpickler):
             return super().persistent_load(pid)
         _view_key, start, view_numel = view[0]
         if not _are_counts((start, view_numel)) or start + view_numel > numel:
-            raise pickle.UnpicklingError(
-                f"a view of storage {key!r} is not inside its {numel} elements"
-            )
+            refuse(f"a view of storage {key!r} is not inside its {numel} elements")
         return _Storage(key, storage_type.dtype, numel, start, view_numel)
 
 
@@ -213,13 +175,13 @@ def _parse(content: bytes) -> dict[str, np.ndarray]:
     # From memory, because a length in the file is then cut to the bytes that exist instead of
     # being allocated first.
     stream = io.BytesIO(content)
-    magic_number = _unpickle(_PlainUnpickler, stream, "the magic number")
+    magic_number = _unpickle(RestrictedUnpickler, stream, "the magic number")
     if magic_number != _MAGIC_NUMBER:
         raise ValueError("the magic number is not PyTorch's")
-    version = _unpickle(_PlainUnpickler, stream, "the protocol version")
+    version = _unpickle(RestrictedUnpickler, stream, "the protocol version")
     if version != _PROTOCOL_VERSION:
         raise ValueError(f"the protocol version is not {_PROTOCOL_VERSION}")
-    system = _unpickle(_PlainUnpickler, stream, "the system information")
+    system = _unpickle(RestrictedUnpickler, stream, "the system information")
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise ValueError("the system information does not say little-endian")
     state = _unpickle(_StateDictUnpickler, stream, "the state dict")
@@ -231,30 +193,16 @@ def _parse(content: bytes) -> dict[str, np.ndarray]:
         if not isinstance(value, _Tensor):
             kind = type(value).__name__
             raise ValueError(f"the state dict's {name!r} is of type {kind}, not a tensor")
-    keys = _unpickle(_PlainUnpickler, stream, "the list of storages")
+    keys = _unpickle(RestrictedUnpickler, stream, "the list of storages")
     numbers = _read_storages(content, stream.tell(), keys, _storages_by_key(state))
     return {name: _array(name, tensor, numbers) for name, tensor in state.items()}
 
 
-def _unpickle(unpickler: type[pickle.Unpickler], stream: io.BytesIO, part: str) -> Any:
-    start = stream.tell()
+def _unpickle(unpickler: type[RestrictedUnpickler], stream: io.BytesIO, part: str) -> Any:
     try:
-        _check_instructions(stream)
-        stream.seek(start)
-        return unpickler(stream).load()
-    except _UNPICKLING_ERRORS as error:
+        return unpickle(unpickler, stream)
+    except ValueError as error:
         raise ValueError(f"{part} cannot be read: {error}") from error
-
-
-def _check_instructions(stream: io.BytesIO) -> None:
-    """Refuse the two instructions that `find_class` does not see coming."""
-    for count, (instruction, argument, _) in enumerate(pickletools.genops(stream), start=1):
-        # The memo is an array as long as its largest index: one damaged byte asks for 64 GB.
-        if instruction.name in _MEMO_WRITES and argument >= count:
-            raise pickle.UnpicklingError("a memo index is larger than the number of instructions")
-        # Names registered with `copyreg` by any other code in this process.
-        if instruction.name in _REGISTRY_READS:
-            raise pickle.UnpicklingError("extension codes are not allowed")
 
 
 def _storages_by_key(state: dict[str, _Tensor]) -> dict[str, _Storage]:

@@ -82,10 +82,6 @@ class ImageEncoder(_EncoderHere):
             return no_codes(self.num_bits)
         return self.run_pixels(np.stack([load_pixels(each, self.size) for each in images]))
 
-    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """(n, num_bits / 8) uint8 of pixels (n, size, size, 3) uint8."""
-        return self.run_pixels(pixels)["packed"]
-
     def run_pixels(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """`packed` and `hash` of pixels (n, size, size, 3) uint8."""
         return self._model.run(pixels)
