@@ -228,8 +228,8 @@ def _page(results: dict) -> str:
     lines += [
         "\n`dynamic` and `int8`: share of equal bits in the quantized TFLite files; there is no "
         "int8 file of a text encoder. `verify` found every export as it was written: "
-        "checksums, signatures, operations and the bits of the golden items. Seconds are of a "
-        "machine shared with other work.\n"
+        "checksums, signatures, operations and the bits of the golden items. Seconds: not on an "
+        "idle machine, ratios only.\n"
     ]
     missing = [row for row in ROWS if row not in results["rows"]]
     if missing:

@@ -68,6 +68,7 @@ class DataConfig:
     """Which pairs, and how they are divided."""
 
     dataset: str = field(default="openmoji", metadata={"choices": DATASETS})
+    """Name of the data set (`docs/data.md`)."""
     root: str = ""
     """Folder of the data set; unused by `openmoji`, which comes out of installed packages."""
     seed: int = 0
@@ -102,6 +103,7 @@ class ImageConfig:
     """The image body."""
 
     body: str = field(default="small_cnn", metadata={"choices": IMAGE_BODIES})
+    """The network below the image hasher (`docs/bodies.md`)."""
     size: int = 64
     """Height and width in pixels that every picture is resized to."""
     preset: str = ""
@@ -127,6 +129,7 @@ class TextConfig:
     """The text body."""
 
     body: str = field(default="wordpiece", metadata={"choices": TEXT_BODIES})
+    """The network below the text hasher (`docs/bodies.md`)."""
     preset: str = ""
     """For `keras_hub`: a preset's name or its folder."""
     weights: str = ""
@@ -137,51 +140,62 @@ class TextConfig:
     vector_epochs: int = 20
     """Passes of word2vec and doc2vec over the training texts; also doc2vec's steps a text."""
     vocabulary_size: int = 8000
+    """Most word pieces, or words, that are learnt from the training texts."""
     max_tokens: int = 24
+    """Word pieces of a text that are read; the rest is cut off."""
     embedding_dim: int = 256
+    """Length of a word's vector."""
     bag_dim: int = 1024
     """Width of the dense layer over a bag of words."""
     trainable: bool = True
+    """As in `image`."""
     word_dropout: float = 0.0
     """Share of word pieces hidden from the text hasher in training, in [0, 1)."""
     whole_words: bool = False
     """Keep every training word as one piece, for words whose spelling says nothing; `wordpiece`."""
     vector_form: str = field(default="plain", metadata={"choices": VECTOR_FORMS})
+    """As in `image`."""
     vector_noise: float = 0.0
-    """Both as in `image`."""
+    """As in `image`."""
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes shared by the two hashers and the label net."""
+    """Sizes of the two hashers; the label net has their bits and features."""
 
     num_bits: int = 64
+    """K, bits of a code: a positive multiple of 8."""
     hidden_dim: int = 512
+    """Width of the layer over a body's pooled vector."""
     feature_dim: int = 512
+    """Length of the high-level features, of images, texts and label sets."""
     local_dim: int = 128
+    """Length of the region and word embeddings that attention compares."""
     dropout: float = 0.4
+    """Share of the hidden layer that a training step leaves out, in [0, 1)."""
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weight of every term; 0 switches a term off. Letters are those of the formulas in docs."""
+    """Weight of every term; 0 switches a term off."""
 
     feature_similarity: float = 5.0
-    """a: semantic preserving, features against the label net's."""
+    """Semantic preserving, features against the label net's."""
     code_similarity: float = 5.0
-    """g: semantic preserving, codes against the label net's."""
+    """Semantic preserving, codes against the label net's."""
     cross_similarity: float = 5.0
-    """x: codes of the two modalities against each other."""
+    """Codes of the two modalities against each other; in the stage `refine` with the weight of
+    `code_similarity` added, since codes answer to no label net there."""
     classification: float = 1.0
-    """b: label prediction."""
+    """Label prediction."""
     quantization: float = 0.1
-    """e: distance of relaxed hashes to the shared binary codes."""
+    """Distance of relaxed hashes to the shared binary codes."""
     bit_balance: float = 0.1
-    """u: every bit +1 for half of the items."""
+    """Every bit +1 for half of the items."""
     adversarial: float = 0.0
-    """d: look like the label net's features to a discriminator. Off: no form of it has paid yet."""
+    """Look like the label net's features to a discriminator. Off: no form of it has paid yet."""
     local: float = 0.0
-    """r: cross-modal attention over regions and words. Off: it costs time and has not paid yet;
+    """Cross-modal attention over regions and words. Off: it costs time and has not paid yet;
     0.2 trains the attention that `udsph attend` draws."""
     similarity_form: str = field(default="levels", metadata={"choices": SIMILARITY_FORMS})
     """`likelihood` of sharing a label, or regression to graded `levels` of shared labels."""
@@ -191,6 +205,7 @@ class LossConfig:
     balance_pairs: bool = True
     """Give every level of similarity the same total weight."""
     local_form: str = field(default="hinge", metadata={"choices": LOCAL_FORMS})
+    """The local term: hinge with the hardest negatives, or likelihood of sharing a label."""
     local_items: int = 32
     """Items of a batch between which the local term compares every pair."""
     gradient_penalty: float = 1.0
@@ -208,7 +223,7 @@ class LossConfig:
     adversarial_decay: int = 0
     """Steps after that over which it falls to 0; 0 keeps it."""
     instance: float = 0.6
-    """i: an item's own counterpart is nearer than the other items of its batch."""
+    """An item's own counterpart is nearer than the other items of its batch."""
     instance_temperature: float = 0.1
     """T, for codes of 64 bits and more; 64 T / K for fewer, which cannot tell items apart."""
     nested: str = ""
@@ -238,20 +253,23 @@ class TrainingConfig:
     """How long, how fast, and from which seed."""
 
     seed: int = 0
+    """Of weights, order, dropout and augmentation."""
     batch_size: int = 0
     """Pairs of a step; 0 makes about forty steps an epoch, of 64 to 256 pairs."""
     learning_rate: float = 1e-3
+    """Where the schedule begins, after the warm-up."""
     discriminator_rate: float = 1.0
     """Learning rate of the discriminators as a multiple of `learning_rate`."""
     label_epochs: int = 30
-    """Stage 1a: passes of 16 steps of the label net over the semantic anchors."""
+    """Stage `label`: passes of 16 steps of the label net over the semantic anchors."""
     separate_epochs: int = 5
-    """Stage 1b: the two hashers, without adversary and attention."""
+    """Stage `separate`: the two hashers, without adversary and attention."""
     joint_epochs: int = 35
-    """Stage 2: every term."""
+    """Stage `joint`: every term that has a weight."""
     refine_epochs: int = 15
-    """Stage 3: the hash heads alone, on networks that stay as they are."""
+    """Stage `refine`: the hash heads alone, on networks that stay as they are."""
     refine_learning_rate: float = 3e-3
+    """Where this stage's own schedule begins."""
     refine_mixup: float = 0.0
     """a of Beta(a, a): heads learn from mixtures of two items, in shares drawn from it, so that
     items of kinds that training has not seen are found better. 0 mixes nothing."""
@@ -263,22 +281,26 @@ class TrainingConfig:
     validation_database: int = 5000
     """Most database items that validation items are searched in after each epoch."""
     schedule: str = field(default="cosine", metadata={"choices": SCHEDULES})
-    """Course of the learning rate over both hasher stages: down to 0, or constant."""
+    """Course of the learning rate over both hasher stages: down to 0 by a cosine or in a line, or
+    constant."""
     warmup_epochs: int = 0
     """Epochs in which the rate of hashers and discriminators rises from 0 to `learning_rate`."""
     optimizer: str = field(default="adam", metadata={"choices": OPTIMIZERS})
+    """Of every group of variables; `adamw` wants a `weight_decay`."""
     weight_decay: float = 0.0
     """Decoupled weight decay; for `adamw`, and for it alone."""
     gradient_clip: float = 5.0
     """Longest gradient of a group of variables (global norm); 0 leaves gradients as they are."""
     early_stopping: int = 0
-    """Epochs without a better validation MAP after which a run ends; 0 never ends it early."""
+    """Epochs without a better validation score after which a run ends; 0 never ends it early."""
     precision: str = field(default="float32", metadata={"choices": PRECISIONS})
     """What the hashers compute in within training steps; everything saved is float32."""
     finetune: str = field(default="none", metadata={"choices": FINETUNE})
     """Frozen bodies that go on learning, with both hashers, after the joint stage."""
     finetune_epochs: int = 3
+    """Epochs of that."""
     finetune_learning_rate: float = 1e-4
+    """Where its own schedule begins."""
     finetune_from: str = "block5a"
     """The first block of the image body that learns; what is below it is computed once and cached.
     Empty: the whole body, from pixels, with `image.augment`."""
