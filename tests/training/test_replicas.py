@@ -13,7 +13,7 @@ from udsph_tf.training.replicas import gather, reduce_gradients
 # Items of a batch; those of the last two do not divide evenly. In "scaled" steps, which are
 # separate ones, the optimizers skip the first: they must see the whole gradient for that, as for
 # clipping.
-STEPS = {"label": 24, "separate": 24, "joint": 23, "scaled": 7}
+STEPS = {"label": 24, "separate": 24, "refine": 24, "joint": 23, "scaled": 7}
 
 PROGRAM = """
 import contextlib, json, keras, numpy as np, tensorflow as tf
@@ -65,6 +65,12 @@ for step, size in given["steps"].items():
         model.compile(optimizers, stage=stage, run_eagerly=eager)
         number = 24 if step == "scaled" else size
         few, few_labels = tf.nest.map_structure(lambda each: each[:number], (inputs, labels))
+        if stage == "refine":
+            hashers = {"image": model.image_hasher, "text": model.text_hasher}
+            few = {
+                name: {"hash_input": np.array(hasher(few[name], training=False)["hash_input"])}
+                for name, hasher in hashers.items()
+            }
         data = (few_labels, None) if stage == "label" else (few, few_labels)
         history = model.fit(*data, batch_size=size, shuffle=False, verbose=0).history
         case = f"{step}.{devices}"

@@ -132,14 +132,25 @@ def test_train_step_of_finetuning_is_a_joint_one(make_model, batch):
 # --- The adversary ---
 
 
-def test_adversarial_gradient_reaches_both_hashers(make_model, batch):
-    model = make_model()
+@pytest.mark.parametrize(
+    ("form", "below"),
+    [
+        # Everything below the features: normalization, hidden layer and features, two each.
+        ({}, 6),
+        ({"adversarial_labels": True, "adversarial_noise": 0.5}, 6),
+        ({"adversarial_spectral_norm": True, "gradient_penalty": 0.0}, 6),
+        # And below the hashes: both heads, since the hash head reads label posteriors.
+        ({"adversarial_on": "hash"}, 10),
+    ],
+)
+def test_adversarial_gradient_reaches_both_hashers(form, below, make_model, batch):
+    model = make_model(LossConfig(adversarial=0.1, **form))
     inputs, labels = batch
     variables = {group: model.group_variables(group) for group in ("image", "text")}
     with tf.GradientTape() as tape:
         image = model.image_hasher(inputs["image"], training=True)
         text = model.text_hasher(inputs["text"], training=True)
-        terms = model.compute_terms(image, text, labels)
+        terms = model.compute_terms(image, text, tf.constant(labels))
         adversarial = terms["adversarial"]
     gradients = tape.gradient(adversarial, variables)
     for group in ("image", "text"):
@@ -148,8 +159,7 @@ def test_adversarial_gradient_reaches_both_hashers(make_model, batch):
             for variable, gradient in zip(variables[group], gradients[group], strict=True)
             if gradient is not None and np.abs(gradient).max() > 0
         ]
-        # Everything below the features: normalization, hidden layer and features, two each.
-        assert len(reached) == 6, reached
+        assert len(reached) == below, reached
         assert any("features/kernel" in path for path in reached)
 
 

@@ -84,9 +84,11 @@ def test_encoders_of_vectors_start_at_vectors_with_the_training_statistics(run, 
         np.testing.assert_array_equal(saved.mean, body.get_layer("standardize").mean)
 
 
+@pytest.mark.parametrize("stopped", [3, 7])
 def test_fit_with_noise_stopped_and_resumed_ends_as_if_it_never_stopped(
-    configure, cache, tmp_path, monkeypatch, eagerly
+    configure, cache, tmp_path, monkeypatch, eagerly, stopped
 ):
+    """In the joint stage, and between two epochs of the last one."""
     tables = {"data": {"num_validation": 9}, "training": {"joint_epochs": 3}}
     config = configure({**tables, "image": {"vector_noise": 0.5}})
     whole = fit(config, tmp_path / "whole", cache)
@@ -95,7 +97,7 @@ def test_fit_with_noise_stopped_and_resumed_ends_as_if_it_never_stopped(
 
     def stop(self):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == stopped:
             raise KeyboardInterrupt
         return validate(self)
 

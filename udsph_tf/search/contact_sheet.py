@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from udsph_tf.files import writing
 from udsph_tf.search.hit import Hit
 from udsph_tf.search.lettering import load_font, wrap
-from udsph_tf.search.picture import decode_picture, fit_picture
+from udsph_tf.search.picture import decode_upright, fit_picture
 
 __all__ = ["MAX_HITS", "Query", "draw_contact_sheet"]
 
@@ -162,7 +162,7 @@ class _Sheet:
         """The picture scaled to the box, or a placeholder that says why there is none."""
         try:
             # Twice the size leaves the resampling something to work with.
-            picture = decode_picture(read(), max_side=2 * max(width, height))
+            picture = decode_upright(read(), max_side=2 * max(width, height))
         except (OSError, LookupError, ValueError) as error:
             return self.draw_placeholder(_reason(error), width, min(width, height))
         return fit_picture(picture, width, height)

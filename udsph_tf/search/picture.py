@@ -5,13 +5,13 @@ import struct
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["decode_picture", "fit_picture"]
+__all__ = ["decode_upright", "fit_picture"]
 
 # Small photos are enlarged at most this much: beyond it only the blur grows.
 _MAX_ENLARGEMENT = 3.0
 
 
-def decode_picture(data: bytes, max_side: int) -> Image.Image:
+def decode_upright(data: bytes, max_side: int) -> Image.Image:
     """Decode a picture upright, in RGB, with what is transparent shown on white.
 
     Args:

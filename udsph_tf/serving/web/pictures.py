@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 
 from udsph_tf.data.images import ImageError, read_image
-from udsph_tf.search.picture import decode_picture, fit_picture
+from udsph_tf.search.picture import decode_upright, fit_picture
 from udsph_tf.serving.web.engine import RequestError
 
 __all__ = ["SIZES", "Thumbnails"]
@@ -44,7 +44,7 @@ class Thumbnails:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         try:
-            picture = decode_picture(read_image(source), size)
+            picture = decode_upright(read_image(source), size)
         except (ImageError, ImportError, ValueError, OSError) as error:
             # The reason may hold a path, which stays in the log.
             _LOG.warning("No picture at %s: %s", source, error)
