@@ -122,12 +122,9 @@ def _filters(given: Sequence[str], facets: dict | None) -> dict[str, list[str]]:
         field, equals, value = each.partition("=")
         if not equals or not field:
             raise ValueError(f"--filter takes field=value, such as colour=red. Received: {each!r}")
-        for name, known in (("field", facets), ("value", facets and facets.get(field))):
-            asked = field if name == "field" else value
-            if known is not None and asked not in known:
-                raise ValueError(
-                    f"--filter {each}: no item has this {name}.{nearest(asked, known)}"
-                )
+        if facets is not None:
+            _check_known(each, "field", field, facets)
+            _check_known(each, "value", value, facets[field])
         filters.setdefault(field, []).append(value)
     return filters
 
