@@ -119,6 +119,22 @@ def test_text_without_a_word_is_a_problem(csv_file, text):
     assert problems == [Problem("a.jpg", f"{root / 'manifest.csv'}, line 2", "the text is empty")]
 
 
+def test_manifest_without_the_column_labels_is_of_pairs_alone(csv_file):
+    root = csv_file("image,text\na.jpg,one\nb.jpg,\n")
+    pairs, problems = read_manifest(root)
+    assert pairs.ids.tolist() == ["a.jpg"]
+    assert (pairs.labels.shape, pairs.label_names) == ((1, 0), ())
+    assert [each.id for each in problems] == ["b.jpg"]
+
+
+def test_jsonl_without_labels_is_of_pairs_alone(jsonl_file):
+    pairs, problems = read_manifest(jsonl_file({"image": "a.jpg", "text": "one"}))
+    assert (len(pairs), pairs.label_names, problems) == (1, (), [])
+    row = {"image": "b.jpg", "text": "two", "labels": ["x"]}
+    with pytest.raises(ValueError, match="rows before it have no `labels`, and it has some"):
+        read_manifest(jsonl_file({"image": "a.jpg", "text": "one"}, row))
+
+
 @pytest.mark.parametrize("labels", ["", " ", "|", " | "])
 def test_no_label_is_a_problem(csv_file, labels):
     root = csv_file(HEADER + f"a.jpg,one,x\nb.jpg,fine,{labels}\n")
@@ -150,7 +166,6 @@ def test_no_image_path_is_a_problem_of_its_line(csv_file):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("image,text", "the column `labels` is missing. Columns: ['image', 'text']"),
         ("text,labels", "the column `image` is missing. Columns: ['text', 'labels']"),
         ("image,text,label", "unknown column `label`. Did you mean `labels`?"),
         ("image,caption,labels", "unknown column `caption`. Valid names: `id`, `image`,"),
@@ -245,7 +260,10 @@ def test_path_with_zero_byte_or_links_in_a_circle_raises_with_the_line(tmp_path,
         (b"[" * 200_000, "not JSON in UTF-8: "),
         (["a.jpg", "one", ["x"]], "must be a JSON object"),
         (7, "must be a JSON object"),
-        ({"image": "a.jpg", "text": "one"}, "the column `labels` is missing"),
+        (
+            {"image": "a.jpg", "text": "one"},
+            "rows before it have `labels`, and it has none. Give labels in all rows, or in none",
+        ),
         (
             {"image": "a.jpg", "text": "one", "labels": ["x"], "txet": "?"},
             "unknown column `txet`. Did you mean `text`?",

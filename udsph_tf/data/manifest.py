@@ -1,7 +1,8 @@
 """The user's own pairs: a CSV or JSONL file with picture, words and labels.
 
 A row has `image` (a path inside the root), `text` and `labels`, and may have `id` (the image path
-where it is left out). Labels are separated by `|` in CSV and are a list of strings in JSONL.
+where it is left out). Labels are separated by `|` in CSV and are a list of strings in JSONL. All
+rows may do without `labels`: pairs that belong together, and nothing that says what else is alike.
 """
 
 import csv
@@ -16,8 +17,8 @@ from udsph_tf.data.pairs import Pairs, Problem, multi_hot
 
 __all__ = ["read_manifest"]
 
-_REQUIRED = ("image", "text", "labels")
-_COLUMNS = ("id", *_REQUIRED)
+_REQUIRED = ("image", "text")
+_COLUMNS = ("id", *_REQUIRED, "labels")
 _NAMES = ("manifest.csv", "manifest.jsonl")
 
 
@@ -28,19 +29,28 @@ def read_manifest(root: str | Path) -> tuple[Pairs, list[Problem]]:
         root: the folder, which holds the pictures too, or the manifest inside that folder.
 
     Returns:
-        The pairs, and the rows that cannot be used (no image path, empty text, no label).
+        The pairs, and the rows that cannot be used (no image path, empty text, no label where
+        others have some).
 
     Raises:
         FileNotFoundError: there is no manifest.
-        ValueError: a column is missing or unknown, an id occurs twice, a path leads out of the
-            root, or a row is not well formed; the message names the line.
+        ValueError: a column is missing, in some rows alone, or unknown, an id occurs twice, a path
+            leads out of the root, or a row is not well formed; the message names the line.
     """
     path = _find(Path(root))
     folder = path.parent.resolve()
     read = _read_jsonl if path.suffix == ".jsonl" else _read_csv
-    rows, problems, seen = [], [], {}
+    rows, problems, seen, labelled = [], [], {}, None
     for line, row in read(path):
-        image, text, labels = row["image"], row["text"], row["labels"]
+        image, text, labels = row["image"], row["text"], row.get("labels")
+        if labelled is None:
+            labelled = labels is not None
+        if labelled != (labels is not None):
+            before, here = ("", "none") if labelled else ("no ", "some")
+            raise ValueError(
+                f"{path}, line {line}: rows before it have {before}`labels`, and it has {here}. Give "
+                "labels in all rows, or in none"
+            )
         item = row.get("id") or image or f"line {line}"
         if item in seen:
             raise ValueError(
@@ -62,10 +72,10 @@ def read_manifest(root: str | Path) -> tuple[Pairs, list[Problem]]:
         # "---" is no text either: the tokenizer would see nothing but punctuation.
         elif not re.search(r"\w", text):
             problems.append(Problem(item, f"{path}, line {line}", "the text is empty"))
-        elif not labels:
+        elif labelled and not labels:
             problems.append(Problem(item, f"{path}, line {line}", "the item has no label"))
         else:
-            rows.append((item, str(target), text, labels))
+            rows.append((item, str(target), text, labels or ()))
     if not rows and not problems:
         raise ValueError(f"{path} has no rows")
     labels, names = multi_hot(labels for *_, labels in rows)
@@ -91,7 +101,7 @@ def _find(root: Path) -> Path:
         hint = next((f"; or give {path}, if it is yours" for path in near if path.is_file()), "")
         raise FileNotFoundError(
             f"There is neither {_NAMES[0]} nor {_NAMES[1]} in {root}. Write one with the columns "
-            f"image, text, labels (labels separated by `|`){hint}"
+            f"image, text, labels (labels separated by `|`; or no such column){hint}"
         )
     if len(found) > 1:
         raise ValueError(f"{root} has both {_NAMES[0]} and {_NAMES[1]}; name one of them")
@@ -110,7 +120,9 @@ def _read_csv(path: Path) -> Iterator[tuple[int, dict]]:
                         f"{len(reader.fieldnames)} fields as the header has; quote texts with "
                         "commas in them"
                     )
-                row["labels"] = [name.strip() for name in row["labels"].split("|") if name.strip()]
+                if "labels" in row:
+                    names = [name.strip() for name in row["labels"].split("|")]
+                    row["labels"] = [name for name in names if name]
                 yield reader.line_num, row
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.reader.line_num}: not CSV: {error}") from error
@@ -136,10 +148,13 @@ def _read_jsonl(path: Path) -> Iterator[tuple[int, dict]]:
             for name in ("id", "image", "text"):
                 if not isinstance(row.get(name, ""), str):
                     raise ValueError(f"{path}, line {line}: `{name}` must be a string")
-            labels = row["labels"]
-            if not isinstance(labels, list) or not all(isinstance(each, str) for each in labels):
-                raise ValueError(f"{path}, line {line}: `labels` must be a list of strings")
-            row["labels"] = [each.strip() for each in labels if each.strip()]
+            if "labels" in row:
+                labels = row["labels"]
+                if not isinstance(labels, list) or not all(
+                    isinstance(name, str) for name in labels
+                ):
+                    raise ValueError(f"{path}, line {line}: `labels` must be a list of strings")
+                row["labels"] = [each.strip() for each in labels if each.strip()]
             yield line, row
 
 
