@@ -48,8 +48,8 @@ def read_manifest(root: str | Path) -> tuple[Pairs, list[Problem]]:
         if labelled != (labels is not None):
             before, here = ("", "none") if labelled else ("no ", "some")
             raise ValueError(
-                f"{path}, line {line}: rows before it have {before}`labels`, and it has {here}. Give "
-                "labels in all rows, or in none"
+                f"{path}, line {line}: rows before it have {before}`labels`, and it has {here}. "
+                "Give labels in all rows, or in none"
             )
         item = row.get("id") or image or f"line {line}"
         if item in seen:
