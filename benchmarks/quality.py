@@ -63,9 +63,12 @@ def _is_current(stored: dict, experiment: dict) -> bool:
 
 
 def _config(experiment: dict, name: str, seed: int) -> Config:
-    config = config_for(experiment["dataset"], experiment.get("set", {}))
-    config = override(config, experiment["variants"][name])
-    return override(config, {"data": {"root": _ROOT.value}, "training": {"seed": seed}})
+    own = {"data": {"root": _ROOT.value}, "training": {"seed": seed}}
+    tables: dict[str, dict] = {}
+    for each in (experiment.get("set", {}), experiment["variants"][name], own):
+        for section, table in each.items():
+            tables[section] = {**tables.get(section, {}), **table}
+    return config_for(experiment["dataset"], tables)
 
 
 def _settings(config: Config) -> dict:

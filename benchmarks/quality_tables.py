@@ -16,9 +16,10 @@ _T_QUANTILE = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 _ABOUT = (
     "MAP@all is tie-averaged, NDCG has gain 2^shared labels - 1; I->T: image asks, text is found; "
-    "item: coded by picture and words together. A half interval is half of the 95 % bootstrap "
+    "item: coded by picture and words together. The half-width is that of the 95 % bootstrap "
     "interval of a MAP over the items that ask."
 )
+_HALF_WIDTH = "95% CI half-width"
 
 
 def equal_settings(stored: Mapping, settings: Mapping, defaults: Mapping) -> bool:
@@ -54,8 +55,9 @@ def run_rows(results: Mapping, history: Sequence[Mapping], train_seconds: float)
         for short, asked, found in (("I->T", "image", "text"), ("T->I", "text", "image")):
             one = directions[f"{asked}_to_{found}"]
             scores[f"MAP {short}"] = one["map"]
-            low, high = one["map_interval"]
-            scores[f"half interval {short}"] = (high - low) / 2
+            if one["map_interval"]:
+                low, high = one["map_interval"]
+                scores[f"{_HALF_WIDTH} {short}"] = (high - low) / 2
             for group, each in one.get("by_label_group", {}).items():
                 scores[f"{group} MAP {short}"] = each["map"]
             scores[f"NDCG@100 {short}"] = one["ndcg_exponential_at_k"]["100"]
@@ -156,7 +158,7 @@ def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list
     measures = [
         each
         for each in measures
-        if not each.endswith((" s", "accuracy")) and not each.startswith("half interval")
+        if not each.endswith((" s", "accuracy")) and not each.startswith(_HALF_WIDTH)
     ]
     lines = [
         f"\nDifference to {baseline}, paired by seed, with its 95 % interval (Student's t):\n",
@@ -168,14 +170,20 @@ def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list
         seeds = [seed for seed in group if seed in reference]
         if variant == baseline or len(seeds) < 2:
             continue
-        cells = []
-        for measure in measures:
-            change = [group[seed][measure] - reference[seed][measure] for seed in seeds]
-            quantile = _T_QUANTILE[len(change) - 2]
-            half = quantile * np.std(change, ddof=1) / np.sqrt(len(change))
-            cells.append(f"{np.mean(change):+.3f} ± {half:.3f}")
+        cells = [
+            _change([(group[seed].get(each), reference[seed].get(each)) for seed in seeds])
+            for each in measures
+        ]
         lines.append(f"| {variant} | {num_bits} | {len(seeds)} | {' | '.join(cells)} |")
     return lines
+
+
+def _change(pairs: Sequence[tuple[float | None, float | None]]) -> str:
+    if any(None in pair for pair in pairs):
+        return "-"
+    change = [one - other for one, other in pairs]
+    half = _T_QUANTILE[len(change) - 2] * np.std(change, ddof=1) / np.sqrt(len(change))
+    return f"{np.mean(change):+.3f} ± {half:.3f}"
 
 
 def _draw(path: Path, runs: Sequence[Mapping]) -> bool:

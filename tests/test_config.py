@@ -230,6 +230,22 @@ def test_load_config_not_toml_raises_with_the_path(path, content):
             "`training.finetune_epochs` must be positive. Received: training.finetune_epochs=0",
         ),
         (
+            {"training": {"separate_epochs": 0, "joint_epochs": 0}},
+            "`training.label_epochs` and at least one of `training.separate_epochs` and "
+            "`training.joint_epochs` must be positive",
+        ),
+    ],
+)
+def test_override_wrong_value_raises_naming_it(tables, message):
+    with pytest.raises(ValueError) as error:
+        override(Config(), tables)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
             {"loss": {"similarity_form": "likelihood", "overlap": "jaccard"}},
             "`loss.overlap` is for `loss.similarity_form` = levels, and the likelihood asks only "
             "whether a label is shared. Set loss.overlap=dice. Received: 'jaccard'",
@@ -245,17 +261,15 @@ def test_load_config_not_toml_raises_with_the_path(path, content):
             "`training.refine_epochs` = 0 leaves out. Set refine_epochs, or refine_mixup=0. "
             "Received: 1.0",
         ),
-        (
-            {"training": {"separate_epochs": 0, "joint_epochs": 0}},
-            "`training.label_epochs` and at least one of `training.separate_epochs` and "
-            "`training.joint_epochs` must be positive",
-        ),
     ],
 )
-def test_override_wrong_value_raises_naming_it(tables, message):
+def test_check_effects_of_a_setting_that_nothing_reads_raises(tables, message):
+    # Read it can be all the same: a run that was made with it is still a run.
+    config = override(Config(), tables)
     with pytest.raises(ValueError) as error:
-        override(Config(), tables)
+        config.check_effects()
     assert str(error.value) == message
+    Config().check_effects()
 
 
 def test_finetuned_names_the_modalities_whose_bodies_go_on_learning():

@@ -1,6 +1,7 @@
 """Who imports whom, read from the source: the arrows between the rooms point one way."""
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -218,6 +219,25 @@ def test_module_keeps_the_rules_of_the_house(name):
 def test_pickle_is_imported_by_the_restricted_reader_alone():
     found = [name for name in MODULES if "pickle" in imports_of(name)]
     assert found == ["udsph_tf.restricted_pickle"]
+
+
+SCRIPTS = [
+    path
+    for folder in ("benchmarks", "export", "serving")
+    for path in sorted((ROOT.parent / folder).rglob("*.py"))
+    if "node_modules" not in path.parts
+]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.relative_to(ROOT.parent).as_posix())
+def test_scripts_import_names_that_the_package_has(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("udsph_tf"):
+            module = importlib.import_module(node.module)
+            for each in node.names:
+                is_module = f"{node.module}.{each.name}" in MODULES
+                assert is_module or hasattr(module, each.name), f"{node.module}: {each.name}"
 
 
 IMPORT_ALONE = """

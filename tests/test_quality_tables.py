@@ -52,7 +52,7 @@ def test_run_rows_are_one_for_each_length(tables):
     assert (short["num_bits"], whole["num_bits"]) == (16, 64)
     scores = whole["scores"]
     assert (scores["MAP I->T"], scores["MAP T->I"]) == (0.5, 0.51)
-    assert scores["half interval I->T"] == pytest.approx(0.2)
+    assert scores["95% CI half-width I->T"] == pytest.approx(0.2)
     assert scores["kind MAP T->I"] == 0.255
     assert scores["NDCG@100 I->T"] == 0.6
     assert (scores["MAP I->item"], scores["MAP T->item"]) == (0.52, 0.53)
@@ -94,7 +94,7 @@ def test_write_tables_shows_every_variant_and_what_is_missing(tables, tmp_path):
         "seeds": [0, 1, 2],
         "baseline": "off",
         "variants": {"off": {}, "on": {}, "not run yet": {}},
-        "measures": ["MAP I->T", "unheard of", "train s"],
+        "measures": ["MAP I->T", "unheard of", "unseen MAP I->T", "train s"],
     }
     runs = [
         run(tables, "on", 0, 0.6),
@@ -102,12 +102,13 @@ def test_write_tables_shows_every_variant_and_what_is_missing(tables, tmp_path):
         run(tables, "off", 1, 0.7),
         run(tables, "on", 1, 0.9),
     ]
+    runs[0]["rows"][1]["scores"]["unseen MAP I->T"] = 0.25
     tables.write_tables(tmp_path, "trial", "python x", experiment, runs)
     assert json.loads((tmp_path / "trial.json").read_text())["runs"] == runs
     text = (tmp_path / "trial.md").read_text()
-    assert "| variant | bits | seeds | MAP I->T | train s |" in text
-    assert "| off | 64 | 2 | 0.600 (0.141) | 5 |" in text
-    assert "| on | 64 | 2 | +0.150 ± 0.635 |" in text
+    assert "| variant | bits | seeds | MAP I->T | unseen MAP I->T | train s |" in text
+    assert "| off | 64 | 2 | 0.600 (0.141) | - | 5 |" in text
+    assert "| on | 64 | 2 | +0.150 ± 0.635 | - |" in text
     assert "not run yet" not in text
     assert (tmp_path / "trial.png").stat().st_size > 1000
 

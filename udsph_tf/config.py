@@ -9,6 +9,7 @@ import difflib
 import json
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -31,6 +32,7 @@ __all__ = [
     "NetworkConfig",
     "TextConfig",
     "TrainingConfig",
+    "check_tables",
     "load_config",
     "nearest",
     "override",
@@ -143,10 +145,13 @@ class Config:
             self.training.weight_decay,
         )
 
-        self._check_effects()
+    def check_effects(self) -> None:
+        """For a run that begins: some settings that nothing in it would read.
 
-    def _check_effects(self) -> None:
-        """A setting that nothing would read is an error."""
+        Raises:
+            ValueError: `loss.overlap` with the likelihood, `training.early_stopping` without
+                validation items, or `training.refine_mixup` without the stage `refine`.
+        """
         loss, training = self.loss, self.training
         _check(
             loss.overlap == "dice" or loss.similarity_form == "levels",
@@ -211,7 +216,7 @@ def load_config(path: str | Path) -> Config:
 
 
 def read_tables(path: str | Path) -> dict[str, Any]:
-    """`{section: {key: value}}` of a TOML file, checked for no more than known names.
+    """`{section: {key: value}}` of a TOML file; ranges and choices are not checked yet.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -224,15 +229,24 @@ def read_tables(path: str | Path) -> dict[str, Any]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from error
+    check_tables(tables)
+    return tables
+
+
+def check_tables(tables: Mapping[str, Any]) -> None:
+    """Names and types of `{section: {key: value}}`.
+
+    Raises:
+        ValueError: a section or key is unknown (with the nearest name) or of the wrong type.
+    """
     sections = {each.name: getattr(Config(), each.name) for each in dataclasses.fields(Config)}
     for name, table in tables.items():
         _check_table(name, table, sections)
         for key, value in table.items():
             _convert_key(sections[name], name, key, value)
-    return tables
 
 
-def override(config: Config, tables: dict[str, dict[str, Any]]) -> Config:
+def override(config: Config, tables: Mapping[str, Mapping[str, Any]]) -> Config:
     """A copy of `config` with some keys replaced.
 
     Args:
@@ -253,7 +267,7 @@ def override(config: Config, tables: dict[str, dict[str, Any]]) -> Config:
     return Config(**sections)
 
 
-def override_section(section: Any, name: str, table: dict[str, Any]) -> Any:
+def override_section(section: Any, name: str, table: Mapping[str, Any]) -> Any:
     """A copy of one section with some keys replaced; errors as for `override`."""
     values = {key: _convert_key(section, name, key, value) for key, value in table.items()}
     return dataclasses.replace(section, **values)
@@ -296,7 +310,7 @@ def nearest(name: str, names) -> str:
 def _check_table(name: str, table: Any, sections: dict[str, Any]) -> None:
     if name not in sections:
         raise ValueError(f"Unknown config section `{name}`.{nearest(name, sections)}")
-    if not isinstance(table, dict):
+    if not isinstance(table, Mapping):
         raise ValueError(f"`{name}` must be a table of keys. Received: {name}={table!r}")
 
 

@@ -7,7 +7,7 @@ here, but it can still waste time and memory.
 
 import pickle
 import pickletools
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 __all__ = ["RestrictedUnpickler", "refuse", "unpickle"]
 
@@ -62,7 +62,7 @@ def unpickle(unpickler: type[RestrictedUnpickler], stream: BinaryIO) -> Any:
         raise ValueError(str(error)) from error
 
 
-def refuse(why: str) -> None:
+def refuse(why: str) -> NoReturn:
     """Stop the pickle that is being read.
 
     Raises:

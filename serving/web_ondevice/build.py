@@ -20,7 +20,7 @@ from udsph_tf.artefacts import read_manifest
 from udsph_tf.data.images import ImageError, read_image
 from udsph_tf.files import new_folder, write_bytes, write_text
 from udsph_tf.search import open_index
-from udsph_tf.search.picture import decode_picture, fit_picture
+from udsph_tf.search.picture import decode_upright, fit_picture
 
 _ARTEFACTS = flags.DEFINE_string(
     "artefacts", None, "folder that `udsph export` made", required=True
@@ -144,7 +144,7 @@ def _draw(sources, folder):
 
     def draw(place):
         try:
-            picture = decode_picture(read_image(sources[place]), 2 * _PICTURE_SIZE)
+            picture = decode_upright(read_image(sources[place]), 2 * _PICTURE_SIZE)
         except (ImageError, ValueError) as error:
             logging.warning("no picture of %s: %s", sources[place], error)
             return False

@@ -93,6 +93,9 @@ def test_read_word_vectors_gensim_s_own_files_agree(tmp_path):
         assert {word: each.tolist() for word, each in found.items()} == {
             plain_word(word): each for word, each in VECTORS.items()
         }
+    (tmp_path / "apart.kv.vectors.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"apart\.kv cannot be read as KeyedVectors"):
+        read_word_vectors(tmp_path / "apart.kv", {"dog"})
     (tmp_path / "apart.kv.vectors.npy").unlink()
     with pytest.raises(ValueError, match=r"should be beside it, in apart\.kv\.vectors\.npy") as e:
         read_word_vectors(tmp_path / "apart.kv", {"dog"})

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from udsph_tf.artefacts import ExportError, read_manifest
+from udsph_tf.config import override, to_toml
+from udsph_tf.data import CATALOGUE
 from udsph_tf.data.images import ImageError
 from udsph_tf.export import export, exporter
+from udsph_tf.export.model_card import model_card
 from udsph_tf.export.verification import EXACT_FORMS, compare_codes
 from udsph_tf.training import RunFolder
 
@@ -58,30 +61,47 @@ def test_model_card_names_what_the_run_was_selected_by(tiny_export, tiny_run):
     assert f"Selected on validation items: MAP {score:.4f}, mean of both directions." in card
 
 
-def test_export_of_a_run_that_held_nothing_back_says_so(tiny_run, held_back, tmp_path):
-    run = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
-    nothing = {"validation_score": None, "validation_map": None}
-    run.write_json("run", {**run.require_finished(), **nothing})
-    export(run, tmp_path / "out", held_back)
-    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+def card_of(tiny_export, results=None, **changed):
+    manifest = {**read_manifest(tiny_export), **changed}
+    quantization = json.loads((tiny_export / "quantization.json").read_text())
+    counts = {"train": 9, "query": 2}
+    return model_card(manifest, CATALOGUE["manifest"], counts, results, quantization)
+
+
+def test_model_card_of_a_run_that_held_nothing_back_says_so(tiny_export):
+    card = card_of(tiny_export, validation_score=None)
     assert "No item was held back to choose by: the last epoch was kept." in card
 
 
-def test_export_without_labels_reports_recall_in_place_of_map(tiny_run, held_back, tmp_path):
-    run = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+def test_model_card_without_labels_has_recall(tiny_export):
     recall = {"map": None, "own_item_recall_at_k": {"1": 0.25, "5": 0.5, "10": 0.75}}
-    directions = {"image_to_text": recall, "text_to_image": recall}
-    counts = {"query": 2, "database": 9}
-    summary = {name: {"map": None, "map_interval": None} for name in directions}
-    results = {"counts": counts, "relevance": "its own item", "summary": summary}
-    run.write_json("results", {**results, "directions": directions})
+    results = {
+        "counts": {"query": 2, "database": 9},
+        "relevance": "its own item",
+        "directions": {"image_to_text": recall, "text_to_image": recall},
+    }
+    card = card_of(tiny_export, results)
+    assert "2 query items; relevant: its own item, among these and 9 of the database" in card
+    assert "| image to text | 0.2500 | 0.5000 | 0.7500 |" in card
+
+
+def test_export_without_labels_has_no_map(tiny_run, held_back, tmp_path):
     unlabelled = dataclasses.replace(held_back, labels=np.zeros((2, 0)), label_names=())
-    said = export(run, tmp_path / "out", unlabelled)
+    said = export(tiny_run, tmp_path / "out", unlabelled)
     for variants in said["quantization"]["variants"].values():
         assert {each["map_as_query"] for each in variants.values()} == {None}
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert "| image to text | 0.2500 | 0.5000 | 0.7500 |" in card
     assert "| text | float32 | 100.000% | 0.00% | - | - |" in card
+
+
+def test_validation_score_of_runs_of_earlier_versions_has_its_measure(tiny_run, tmp_path):
+    run = RunFolder(shutil.copytree(tiny_run.path, tmp_path / "run"))
+    run.write_json("run", {"validation_map": 0.25})
+    assert run.validation_score() == ("MAP", 0.25)
+    tables = {"training": {"criterion": "ndcg"}}
+    (run.path / "config.toml").write_text(to_toml(override(run.config(), tables)), "utf-8")
+    run.write_json("run", {"validation_map": 0.25, "validation_score": 0.75})
+    assert run.validation_score() == ("NDCG@100", 0.75)
 
 
 def test_manifest_checksums_are_those_of_every_other_file(tiny_export):

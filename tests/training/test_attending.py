@@ -145,8 +145,15 @@ def test_attend_of_networks_from_before_the_joint_stage_raises(runs, tmp_path, b
     # In the fourth epoch the heads were refined, over the networks of the second.
     run = changed(runs["trainable"], tmp_path / "run", best_epoch=best_epoch)
     write_history(run, scores=[0.1, 0.3, 0.2, 0.4])
-    message = f"never trained: the networks of its best epoch, {best_epoch}, .* ends with epoch 2"
+    message = rf"the networks of its best epoch, {best_epoch}, .* `separate` \(epochs 1 to 2\)"
     with pytest.raises(ValueError, match=message):
+        attend(run, ["a.png"], ["red"])
+
+
+def test_attend_of_a_run_without_history_raises(runs, tmp_path):
+    run = changed(runs["trainable"], tmp_path / "run")
+    run.history.unlink()
+    with pytest.raises(ValueError, match="its history is missing"):
         attend(run, ["a.png"], ["red"])
 
 

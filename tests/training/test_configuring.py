@@ -11,11 +11,25 @@ from udsph_tf.training.body_defaults import body_defaults
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
-def test_config_for_takes_the_defaults_of_the_data_set(name):
+def test_config_for_every_data_set_can_begin_a_run(name):
     config = config_for(name)
-    expected = override(Config(), CATALOGUE[name].defaults)
-    expected = override(expected, CATALOGUE[name].unlabelled)
-    assert config == override(expected, {"data": {"dataset": name}})
+    assert config.data.dataset == name
+    config.check_effects()
+
+
+def test_config_for_takes_the_defaults_of_the_data_set():
+    fashion, emoji, captions = (config_for(each) for each in ("fashion", "openmoji", "flickr8k"))
+    assert (fashion.data.num_train, fashion.image.size, fashion.training.joint_epochs) == (
+        10_000,
+        128,
+        20,
+    )
+    assert (emoji.image.body, emoji.loss.cross_similarity, emoji.loss.instance) == (
+        "small_cnn",
+        1.0,
+        0.0,
+    )
+    assert (captions.data.captions, captions.loss.classification) == ("each", 0.0)
 
 
 def test_config_for_settings_win_over_the_data_set():
@@ -30,6 +44,38 @@ def test_config_for_another_body_has_what_suits_it():
     sized = config_for("fashion", {"image": {"body": "small_cnn", "size": 96}})
     assert sized.image.size == 96
     assert body_defaults("image", "small_cnn") == {"size": 64}
+
+
+@pytest.mark.parametrize("name", ["openmoji", "wikipedia"])
+def test_config_for_another_body_has_all_that_suits_it_at_once(name):
+    config = config_for(name, {"image": {"body": "efficientnet_lite0"}})
+    assert (config.image.size, config.image.trainable, config.image.pooling) == (
+        128,
+        False,
+        "stages",
+    )
+
+
+def test_config_for_the_likelihood_leaves_out_the_overlap_of_the_data_set():
+    config = config_for("fashion-attributes", {"loss": {"similarity_form": "likelihood"}})
+    assert config.loss.overlap == "dice"
+    chosen = {"loss": {"similarity_form": "likelihood", "overlap": "jaccard"}}
+    with pytest.raises(ValueError, match="Set loss.overlap=dice"):
+        config_for("fashion-attributes", chosen).check_effects()
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"data": {"dataset": "openmoji"}}, "the data set that is asked for, 'fashion'"),
+        ({"image": 5}, "`image` must be a table of keys. Received: image=5"),
+        ({"data": 5}, "`data` must be a table of keys. Received: data=5"),
+        ({"loss": {"locl": 1.0}}, "Unknown config key `loss.locl`. Did you mean `local`?"),
+    ],
+)
+def test_config_for_wrong_tables_raise(tables, message):
+    with pytest.raises(ValueError, match=message):
+        config_for("fashion", tables)
 
 
 def test_config_for_labels_of_the_user_undo_what_suits_a_set_without():
@@ -63,8 +109,11 @@ def test_config_file_stands_over_the_defaults_of_its_data_set(tmp_path, monkeypa
     assert other == config_for("openmoji", {"loss": {"instance": 0.4, "local": 0.1}})
 
 
-def test_config_file_of_a_run_makes_the_same_run(tmp_path):
-    config = config_for("fashion", {"image": {"body": "small_cnn"}, "loss": {"instance": 0.3}})
+@pytest.mark.parametrize(
+    ("name", "body"), [("fashion", "small_cnn"), ("openmoji", "efficientnet_lite0")]
+)
+def test_config_file_of_a_run_makes_the_same_run(tmp_path, name, body):
+    config = config_for(name, {"image": {"body": body}, "loss": {"instance": 0.3}})
     (tmp_path / "config.toml").write_text(to_toml(config), "utf-8")
     assert load_config(tmp_path / "config.toml") == config
     args = cli._parse(["udsph", "fit", "--config", str(tmp_path / "config.toml")])

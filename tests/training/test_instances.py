@@ -58,7 +58,10 @@ def test_recall_both_ways_a_picture_asks_once_and_is_found_once():
 def test_fit_without_labels_learns_and_measures_instances_alone(captioned, tmp_path, eagerly):
     config = make_config("flickr8k", captioned)
     run = fit(config, tmp_path / "run", tmp_path / "cache")
-    assert run.require_finished()["validation_measure"] == "recall"
+    measure, score = run.validation_score()
+    assert measure == "mean recall@1,5,10"
+    assert score == run.require_finished()["validation_score"]
+    assert run.require_finished()["validation_map"] is None
     counts = json.loads(run.split.read_text())["counts"]
     assert counts == {"train": 26, "database": 0, "validation": 6, "query": 6}
     results = evaluate(run, tmp_path / "cache")

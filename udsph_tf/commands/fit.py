@@ -31,7 +31,7 @@ def add(subcommands) -> None:
         "udsph fit --dataset fashion --root ~/fashion --bits 64 --out runs/fashion",
     )
     parser.add_argument(
-        "--config", metavar="FILE", help="a TOML file over the defaults; flags override it"
+        "--config", metavar="FILE", help="TOML over the data set's defaults; flags override it"
     )
     parser.add_argument("--dataset", help="what to read; `udsph datasets` lists the names")
     parser.add_argument("--root", metavar="DIR", help="the data set's folder")
@@ -70,11 +70,11 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print_json({"run": str(run_folder.path), **finished})
     else:
-        score = finished["validation_score"]
+        measure, score = run_folder.validation_score()
         best = "Last epoch kept" if score is None else f"Best epoch {finished['best_epoch']}"
         held_back = "no item held back"
         if score is not None:
-            held_back = f"validation {finished['validation_measure']} {score:.4f}"
+            held_back = f"validation {measure} {score:.4f}"
         print(
             f"{best}, {held_back}\nRun folder {run_folder.path}\n"
             f"Next: udsph evaluate --run {run_folder.path}"

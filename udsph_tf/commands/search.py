@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> None:
     if bits not in index.lengths:
         raise ValueError(
             f"--bits must be one of {', '.join(map(str, index.lengths))}, the lengths that this "
-            f"index can be searched by (`udsph fit --nested` trains more). Received: {bits}"
+            "index can be searched by: those of a model that `udsph fit --nested` trained, and of "
+            f"Milvus the whole code alone. Received: {bits}"
         )
     if bits < index.num_bits:
         index = index.first_bits(bits)
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
         _MODALITY[args.find],
         args.k,
         radius=args.radius,
-        filters=_filters(args.filter or (), index.facets()),
+        filters=_filters(args.filter, index.facets()) if args.filter else None,
         query_hash=outputs["hash"][:, :bits] if args.rerank else None,
     )
     if args.sheet:

@@ -125,7 +125,7 @@ CATALOGUE = {
         source="your own pairs",
         size="yours",
         licence="yours",
-        layout="manifest.csv or manifest.jsonl with image, text, labels (and id); "
+        layout="manifest.csv or manifest.jsonl with image, text, perhaps labels, perhaps id; "
         "labels separated by | in CSV",
         defaults={"image": FROZEN_LITE0},
     ),

@@ -14,6 +14,17 @@ from udsph_tf.restricted_pickle import RestrictedUnpickler, unpickle
 
 __all__ = ["read_keyed_vectors"]
 
+# What records of another shape, and NumPy's own file, raise beside the ValueError of a pickle.
+_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 _TYPES = {"f2": "f2", "f4": "f4", "f8": "f8"}
 
 
@@ -41,7 +52,7 @@ def read_keyed_vectors(path: str | Path) -> tuple[list[str], np.ndarray]:
             raise ValueError(f"{len(words):,} words do not fit vectors of shape {found.shape}")
         if found.ndim != 2 or found.dtype.kind != "f":
             raise ValueError(f"its vectors are {found.dtype} of shape {found.shape}")
-    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+    except _ERRORS as error:
         raise ValueError(
             f"{path} cannot be read as KeyedVectors of gensim 4: {error}. Copy it again with all "
             f"files `{path.name}.*`; or convert it, where gensim is installed and its maker is "

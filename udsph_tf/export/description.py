@@ -12,7 +12,8 @@ __all__ = ["counts_by_role", "describe"]
 
 def describe(run: RunFolder) -> dict:
     """Codes, inputs, quality, configuration and versions of a finished run."""
-    config, results, finished = run.config(), run.read_json("results"), run.require_finished()
+    config, results = run.config(), run.read_json("results")
+    measure, score = run.validation_score()
     return {
         "num_bits": config.network.num_bits,
         "bit_order": "big: the first bit of a code is the most significant of the first byte",
@@ -29,8 +30,8 @@ def describe(run: RunFolder) -> dict:
             "lower_case": text_tokenizer(config, run.vocabulary).lower_case,
             "vocabulary_sha256": sha256(run.vocabulary),
         },
-        "validation_measure": finished["validation_measure"],
-        "validation_score": finished["validation_score"],
+        "validation_measure": measure,
+        "validation_score": score,
         "metrics": results["summary"] if results else None,
         "config": dataclasses.asdict(config),
         "versions": versions(),

@@ -64,7 +64,7 @@ Every file was run on {quantization["items"]:,} held-back items and compared wit
 bit by bit (`verification.json`). MAP is here that of these items among themselves, with the
 difference to float codes in brackets. "As query": the variant's codes search the float codes of the
 other modality; "as database": the other way round. Milliseconds are the median of single items with
-one thread, on {platform.machine()}, {num_cores()} cores, beside other work perhaps.
+one thread, on {platform.machine()}, {num_cores()} cores, perhaps not idle.
 
 {report_table(quantization)}
 
@@ -109,8 +109,11 @@ def _results_table(results: dict | None) -> str:
         f"relevant: {results['relevance']}; "
     )
     directions = {name.replace("_", " "): each for name, each in results["directions"].items()}
-    if any(each["map"] is None for each in directions.values()):
-        # Without labels an item's own counterpart is all that is known to be relevant.
+    if results["relevance"] == "its own item":
+        asked = (
+            f"{counts['query']:,} query items; relevant: {results['relevance']}, among these and "
+            f"{counts['database']:,} of the database; "
+        )
         ks = ("1", "5", "10")
         lines = [
             asked + "share of queries that find it among the first k.",

@@ -104,11 +104,11 @@ def _check_trained(config: Config, state: State, best_epoch: int) -> None:
             "positive weight, such as --set loss.local=0.2"
         )
     # Heads that were refined last stand on networks of an epoch before.
-    if state.network_stage(best_epoch) == "separate":
+    if state.network_stage(best_epoch) not in ("joint", "finetune"):
         raise ValueError(
-            f"The attention of this run was never trained: the networks of its best epoch, "
-            f"{best_epoch}, are of the stage before the joint one, which ends with epoch "
-            f"{config.training.separate_epochs}. Train one with more `training.joint_epochs`"
+            "The attention of this run was never trained, or its history is missing: the networks "
+            f"of its best epoch, {best_epoch}, are of the stage `separate` (epochs 1 to "
+            f"{config.training.separate_epochs}). Train one with more `training.joint_epochs`"
         )
 
 

@@ -119,13 +119,13 @@ def semantic_anchors(
     """
     anchors, counts = np.unique(np.asarray(labels), axis=0, return_counts=True)
     if len(anchors) > max_anchors:
-        share = _sampling_share(counts, max_anchors)
-        kept = _systematic_sample(np.minimum(1.0, counts / share), max_anchors, seed)
-        anchors, counts = anchors[kept], np.maximum(counts[kept], share)
+        threshold = _sampling_threshold(counts, max_anchors)
+        kept = _systematic_sample(np.minimum(1.0, counts / threshold), max_anchors, seed)
+        anchors, counts = anchors[kept], np.maximum(counts[kept], threshold)
     return anchors.astype(np.float32), counts.astype(np.float32)
 
 
-def _sampling_share(counts: np.ndarray, size: int) -> float:
+def _sampling_threshold(counts: np.ndarray, size: int) -> float:
     """c such that min(1, count / c) sums to `size`, for more counts than that."""
     largest_first = np.sort(counts)[::-1]
     rest = largest_first[::-1].cumsum()[::-1]  # of each count and the smaller ones
@@ -136,7 +136,7 @@ def _sampling_share(counts: np.ndarray, size: int) -> float:
 
 
 def _systematic_sample(probabilities: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Positions, in order, of a sample of `size`; `probabilities` of being in it sum to that."""
+    """Positions, in order, of a systematic sample of `size`; its `probabilities` sum to that."""
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(probabilities))
     ends = probabilities[shuffled].cumsum()

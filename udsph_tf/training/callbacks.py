@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from udsph_tf.codes import unpack
 from udsph_tf.config_sections import TrainingConfig
-from udsph_tf.data import Pairs
 from udsph_tf.evaluation import (
     bit_balance,
     bit_correlation,
@@ -20,17 +19,10 @@ from udsph_tf.evaluation import (
 from udsph_tf.training.coding import Coder
 from udsph_tf.training.instances import recall_both_ways
 from udsph_tf.training.material import Material
-from udsph_tf.training.run_folder import RunFolder
+from udsph_tf.training.run_folder import RunFolder, score_measure
 from udsph_tf.training.state import State, check_weights, save_state
 
-__all__ = ["AfterEpoch", "StopNotFinite", "Validation", "check_finite", "score_measure"]
-
-
-def score_measure(training: TrainingConfig, pairs: Pairs) -> str:
-    """What the score of an epoch is: `MAP`, `NDCG@100` or, without labels, `recall`."""
-    if not pairs.label_names:
-        return "recall"
-    return {"map": "MAP", "ndcg": "NDCG@100"}[training.criterion]
+__all__ = ["AfterEpoch", "StopNotFinite", "Validation", "check_finite"]
 
 
 class Validation:
@@ -56,7 +48,7 @@ class Validation:
             database = np.sort(rng.choice(database, most, replace=False))
         self._database = database
         self._criterion = training.criterion
-        self.measure = "MAP" if material.pairs.label_names else "recall"
+        self.measure = score_measure("map", bool(material.pairs.label_names))
         """Of the two directions; the score is their mean, or that of NDCG."""
 
     def __call__(self) -> dict[str, float]:

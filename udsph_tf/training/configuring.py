@@ -1,27 +1,31 @@
 """The configuration of a run on a data set: what suits the data, then what the user says."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from udsph_tf.config import Config, nearest, override
+from udsph_tf.config import Config, check_tables, nearest, override
 from udsph_tf.data import CATALOGUE
 from udsph_tf.training.body_defaults import BODY_KEYS, body_defaults
 
 __all__ = ["config_for"]
 
+Tables = Mapping[str, Mapping[str, Any]]
 
-def config_for(dataset: str, tables: dict[str, dict[str, Any]] | None = None) -> Config:
+
+def config_for(dataset: str, tables: Tables | None = None) -> Config:
     """What `udsph fit --dataset` trains: the data set's own defaults under the user's settings.
 
-    From the weakest to the strongest: the defaults of `Config`; those of the data set; of a data
-    set without labels, where `data.labels` names none, those for such; where another body is
-    chosen, what suits that body; `tables`.
+    From the weakest to the strongest: the defaults of `Config`; those of the data set, and where
+    another body is chosen, what suits that body in the place of what suits the set's own; of a data
+    set without labels, where `data.labels` names none, those for such; `tables`.
 
     Args:
         dataset: a name of `udsph datasets`.
         tables: `{section: {key: value}}`.
 
     Raises:
-        ValueError: an unknown data set, section or key (with the nearest name), or a wrong value.
+        ValueError: an unknown data set, section or key (with the nearest name), a wrong value, or
+            `tables` name another data set.
 
     Example:
         >>> config = config_for("fashion", {"network": {"num_bits": 32}})
@@ -30,24 +34,42 @@ def config_for(dataset: str, tables: dict[str, dict[str, Any]] | None = None) ->
     """
     if dataset not in CATALOGUE:
         raise ValueError(f"Unknown data set `{dataset}`.{nearest(dataset, CATALOGUE)}")
-    tables = dict(tables or {})
-    tables["data"] = {**tables.get("data", {}), "dataset": dataset}
-    own = CATALOGUE[dataset].defaults
-    config = override(Config(), _suited(own, tables))
-    if not tables["data"].get("labels"):
-        config = override(config, CATALOGUE[dataset].unlabelled)
-    return override(config, tables)
+    tables = tables or {}
+    check_tables(tables)
+    named = tables.get("data", {}).get("dataset", dataset)
+    if named != dataset:
+        raise ValueError(
+            f"`data.dataset` must be the data set that is asked for, {dataset!r}. "
+            f"Received: {named!r}"
+        )
+    known = CATALOGUE[dataset]
+    unlabelled = {} if tables.get("data", {}).get("labels") else known.unlabelled
+    own = {"data": {"dataset": dataset}}
+    return override(Config(), _over(_suited(known.defaults, tables), unlabelled, tables, own))
 
 
-def _suited(defaults: dict, tables: dict) -> dict:
-    """A data set's defaults, without those of its body where `tables` choose another."""
+def _over(*layers: Tables) -> dict[str, dict[str, Any]]:
+    """Each over those before it, key by key."""
+    merged: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for section, table in layer.items():
+            merged[section] = {**merged.get(section, {}), **table}
+    return merged
+
+
+def _suited(defaults: Tables, tables: Tables) -> dict[str, Mapping[str, Any]]:
+    """A data set's defaults without what does not go with the choices in `tables`."""
     suited, own = dict(defaults), override(Config(), defaults)
     for section, of_body in BODY_KEYS.items():
         body = tables.get(section, {}).get("body")
         if body is not None and body != getattr(own, section).body:
             # What the data set says of its own body, such as its size, does not suit another.
-            kept = {
-                key: each for key, each in defaults.get(section, {}).items() if key not in of_body
-            }
+            kept = _without(defaults.get(section, {}), of_body)
             suited[section] = {**kept, **body_defaults(section, body)}
+    if tables.get("loss", {}).get("similarity_form") == "likelihood":
+        suited["loss"] = _without(defaults.get("loss", {}), ("overlap",))
     return suited
+
+
+def _without(table: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in keys}

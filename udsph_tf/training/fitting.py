@@ -16,7 +16,7 @@ from udsph_tf.training.batches import (
     steps_per_epoch,
 )
 from udsph_tf.training.build import build_model, build_optimizers, semantic_anchors
-from udsph_tf.training.callbacks import AfterEpoch, StopNotFinite, Validation, score_measure
+from udsph_tf.training.callbacks import AfterEpoch, StopNotFinite, Validation
 from udsph_tf.training.coding import head_inputs
 from udsph_tf.training.finetuning import start_finetuning
 from udsph_tf.training.logs import TensorBoardLog
@@ -58,13 +58,14 @@ def fit(config: Config, out: str | Path, cache: str | Path, *, resume: bool = Fa
     if run.read_json("run") is not None:
         _LOG.info("The run in %s has ended already", run.path)
         return run
+    config.check_effects()
     started = time.monotonic()
     material = prepare(config, run, cache)
     prepared = time.monotonic()
     model, material, state = _train(config, run, material, cache)
     trained = time.monotonic()
     seconds = {"prepare": prepared - started, "train": trained - prepared}
-    _finish(config, run, model, material, state, seconds)
+    _finish(run, model, material, state, seconds)
     return run
 
 
@@ -195,9 +196,7 @@ def _train_label_net(config: Config, model: keras.Model, anchors: np.ndarray) ->
     _LOG.info("Label net: %d label sets, loss %.4f", len(anchors), logs["loss"][-1])
 
 
-def _finish(
-    config: Config, run: RunFolder, model, material: Material, state: State, seconds: dict
-) -> None:
+def _finish(run: RunFolder, model, material: Material, state: State, seconds: dict) -> None:
     parts = {
         "model": model,
         "image_encoder": material.bodies.whole_image_hasher(model.image_hasher),
@@ -215,7 +214,6 @@ def _finish(
             "stage": best["stage"],
             "finetuned": state.is_finetuned(state.best_epoch),
             "validation_score": best["score"],
-            "validation_measure": score_measure(config.training, material.pairs),
             "validation_map": (best["image_to_text"] + best["text_to_image"]) / 2
             if with_map
             else None,

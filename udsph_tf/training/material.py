@@ -222,8 +222,8 @@ def _check_labels(config: Config, pairs: Pairs) -> None:
     asking = [name for name in _LABEL_TERMS if getattr(loss, name)]
     if asking or not loss.instance:
         raise ValueError(
-            f"`{pairs.name}` has no labels: only loss.instance can be trained, so it must be "
-            "positive and the terms that ask for labels 0. Give labels, or "
+            f"`{pairs.name}` has no labels: only loss.instance can be trained by, so it must "
+            "be positive and the terms that ask for labels 0. Give labels, or "
             + " ".join(f"--set loss.{name}=0" for name in asking)
             + (" --set loss.instance=1" if not loss.instance else "")
         )

@@ -13,7 +13,7 @@ from udsph_tf.data.tokenizer import Tokenizer, read_vocabulary
 from udsph_tf.files import sha256, write_text
 from udsph_tf.version import __version__
 
-__all__ = ["RunFolder", "text_tokenizer", "versions"]
+__all__ = ["RunFolder", "score_measure", "text_tokenizer", "versions"]
 
 # What a run writes before it has read, checked and split its data.
 _FIRST_ENTRIES = {"checkpoints", "config.toml", "problems.json", "unseen.json", "versions.json"}
@@ -117,10 +117,31 @@ class RunFolder:
             raise ValueError(f"{path} is damaged: {error}") from error
 
     def read_history(self) -> list[dict]:
-        """The lines of `history.jsonl`, one an epoch; none where it is absent."""
+        """The lines of `history.jsonl`, one an epoch; none where it is absent.
+
+        Raises:
+            ValueError: it is damaged.
+        """
         if not self.history.is_file():
             return []
-        return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
+        lines = self.history.read_text(encoding="utf-8").splitlines()
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise ValueError(f"{self.history} is damaged: {error}") from error
+
+    def validation_score(self) -> tuple[str, float | None]:
+        """What the best epoch of a finished run is best in, and how good; None where no item was
+        held back. Runs of earlier versions, which name no measure, have one too.
+
+        Raises:
+            FileNotFoundError: there is no run, or it has not ended.
+        """
+        finished = self.require_finished()
+        score = finished.get("validation_score", finished["validation_map"])
+        return score_measure(
+            self.config().training.criterion, bool(self.read_json("labels"))
+        ), score
 
     def require_finished(self) -> dict:
         """What `run.json` says of a finished run.
@@ -163,6 +184,13 @@ class RunFolder:
             ) from error
 
 
+def score_measure(criterion: str, labelled: bool) -> str:
+    """The name of a validation score, mean of both directions, by `training.criterion`."""
+    if not labelled:
+        return "mean recall@1,5,10"
+    return {"map": "MAP", "ndcg": "NDCG@100"}[criterion]
+
+
 def text_tokenizer(config: Config, vocabulary: Path) -> Tokenizer:
     """The tokenizer of a run's text body.
 
@@ -193,4 +221,6 @@ def _differences(old: Config, new: Config) -> list[str]:
         for section, table in new.items()
         for key, value in table.items()
         if old[section][key] != value
+        # One folder, however it is written.
+        and not (key == "root" and Path(old[section][key]).resolve() == Path(value).resolve())
     ]

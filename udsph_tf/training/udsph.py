@@ -60,7 +60,7 @@ class UDSPH(keras.Model):
         text_hasher: the same with `words` and `word_mask` for `regions`.
         label_net: functional model from labels to `features`, `hash`, `label_logits`.
         anchors: (U, num_labels), the different label sets of the training items.
-        anchor_counts: (U,), how many training items have each.
+        anchor_counts: (U,), how many training items each stands for.
         loss: weights and forms of the terms: a `LossConfig` or its fields in a dict.
         attention: the cross-modal attention; made if left out.
         image_discriminator, text_discriminator: made if left out.
