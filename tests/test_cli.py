@@ -25,6 +25,7 @@ from udsph_tf.config import load_config, override, to_toml
 from udsph_tf.data import CATALOGUE
 from udsph_tf.evaluation import format_table
 from udsph_tf.search import Item, open_index, write_index
+from udsph_tf.version import __version__
 
 COMMANDS = tuple(each.__name__.rpartition(".")[2] for each in MODULES)
 
@@ -834,6 +835,13 @@ def test_datasets_lists_sources_and_licences(answers):
     code, out, err = answers["datasets"]
     assert (code, err) == (0, "")
     assert "CC BY-SA 4.0" in out
+
+
+def test_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli._parse(["udsph", "--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"udsph-tf {__version__}\n"
 
 
 def test_console_script_used_wrongly_answers_before_it_imports_tensorflow(tmp_path):

@@ -12,6 +12,7 @@ from absl.flags import argparse_flags
 from udsph_tf.artefacts import ExportError
 from udsph_tf.commands import COMMANDS
 from udsph_tf.config import nearest
+from udsph_tf.version import __version__
 
 __all__ = ["run"]
 
@@ -96,6 +97,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         # Without this `--run` would be ambiguous with flags that absl defines itself.
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"udsph-tf {__version__}")
     subcommands = parser.add_subparsers(metavar="command", required=True)
 
     for each in COMMANDS:
