@@ -148,7 +148,8 @@ def _cell(scores: Sequence[Mapping], measure: str) -> str:
 
 
 def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list[str]:
-    """Variant minus baseline, paired by seed, with its 95 % interval by Student's t, in Markdown.
+    """Variant minus baseline, paired by seed, with its 95 % interval by Student's t, in Markdown;
+    no lines where no variant has two seeds.
 
     Args:
         groups: `{(variant, num_bits): {seed: scores}}`.
@@ -160,11 +161,12 @@ def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list
         for each in measures
         if not each.endswith((" s", "accuracy")) and not each.startswith(_HALF_WIDTH)
     ]
-    lines = [
+    head = [
         f"\nDifference to {baseline}, paired by seed, with its 95 % interval (Student's t):\n",
         "| variant | bits | seeds | " + " | ".join(measures) + " |",
         "|---" * (3 + len(measures)) + "|",
     ]
+    lines = []
     for (variant, num_bits), group in groups.items():
         reference = groups.get((baseline, num_bits), {})
         seeds = [seed for seed in group if seed in reference]
@@ -175,7 +177,7 @@ def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list
             for each in measures
         ]
         lines.append(f"| {variant} | {num_bits} | {len(seeds)} | {' | '.join(cells)} |")
-    return lines
+    return head + lines if lines else []
 
 
 def _change(pairs: Sequence[tuple[float | None, float | None]]) -> str:

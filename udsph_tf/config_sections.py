@@ -193,7 +193,8 @@ class LossConfig:
     bit_balance: float = 0.1
     """Every bit +1 for half of the items."""
     adversarial: float = 0.0
-    """Look like the label net's features to a discriminator. Off: no form of it has paid yet."""
+    """Look like the label net's features to a discriminator. Off: none of nine forms of it has paid
+    (`docs/method.md`)."""
     local: float = 0.0
     """Cross-modal attention over regions and words. Off: it costs time and has not paid yet;
     0.2 trains the attention that `udsph attend` draws."""
