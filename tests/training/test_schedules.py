@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 from fresh_process import run_fresh
 
-import udsph_tf.training.callbacks
+import udsph_tf.training.configuring
 import udsph_tf.training.schedules
+import udsph_tf.training.state
 from udsph_tf.training.build import build_optimizers
 from udsph_tf.training.schedules import WarmUp, learning_rate_schedule
 from udsph_tf.training.udsph import GROUPS
 
 
-@pytest.mark.parametrize("module", [udsph_tf.training.schedules, udsph_tf.training.callbacks])
+@pytest.mark.parametrize(
+    "module",
+    [udsph_tf.training.schedules, udsph_tf.training.state, udsph_tf.training.configuring],
+)
 def test_examples_give_the_documented_numbers(module):
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import flags
 from PIL import Image, ImageCms
 
 from udsph_tf.codes import hamming_distance, unpack
@@ -31,7 +32,11 @@ needs_packages = pytest.mark.skipif(
 def build():
     spec = importlib.util.spec_from_file_location("build_on_device_page", SOURCE / "build.py")
     module = importlib.util.module_from_spec(spec)
+    before = set(flags.FLAGS)
     spec.loader.exec_module(module)
+    # Its flags are of a program of its own; here they would be in the way of every `udsph`.
+    for name in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, name)
     return module.build
 
 
