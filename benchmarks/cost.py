@@ -15,10 +15,9 @@ import tempfile
 import numpy as np
 from absl import app, flags
 
-from udsph_tf.config import Config, override
-from udsph_tf.data import CATALOGUE
+from udsph_tf.config import merge_tables
 from udsph_tf.litert import num_cores
-from udsph_tf.training import RunFolder, fit
+from udsph_tf.training import RunFolder, config_for, fit
 from udsph_tf.training.preparation import default_cache
 from udsph_tf.training.run_folder import versions
 
@@ -59,9 +58,8 @@ def main(_):
 
 
 def _measure(size: int) -> dict:
-    config = Config()
     own = {
-        "data": {"root": _ROOT.value, "dataset": "fashion", "num_train": size},
+        "data": {"root": _ROOT.value, "num_train": size},
         "training": {
             "separate_epochs": 2,
             "joint_epochs": _EPOCHS.value - 2,
@@ -73,13 +71,10 @@ def _measure(size: int) -> dict:
         key, _, value = each.partition("=")
         section, _, name = key.partition(".")
         given.setdefault(section, {})[name] = value
-    for tables in (CATALOGUE["fashion"].defaults, own, given):
-        config = override(config, tables)
+    config = config_for("fashion", merge_tables(own, given))
     with tempfile.TemporaryDirectory() as folder:
         run: RunFolder = fit(config, f"{folder}/run", _CACHE.value or default_cache())
-        lines = run.history.read_text(encoding="utf-8").splitlines()
-        state = run.require_finished()
-    history = [json.loads(line) for line in lines]
+        history, state = run.read_history(), run.require_finished()
     reached = [
         each for each in history if (each["image_to_text"] + each["text_to_image"]) / 2 >= 0.9
     ]

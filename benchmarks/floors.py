@@ -75,21 +75,12 @@ def measure(job: Job) -> dict:
     from baselines.reading import bag_of_words, image_features, standardised
     from baselines.scoring import Task, score_codes, score_vectors
 
-    from udsph_tf.config import Config, override
-    from udsph_tf.data import CATALOGUE
     from udsph_tf.data.unseen_kinds import KIND_GROUP
-    from udsph_tf.training import RunFolder
+    from udsph_tf.training import RunFolder, config_for
     from udsph_tf.training.material import prepare
 
     started = time.monotonic()
-    tables = dict(CATALOGUE[job.dataset].defaults)
-    tables["data"] = {
-        **tables["data"],
-        "dataset": job.dataset,
-        "root": job.root,
-        "unseen_kinds": job.unseen,
-    }
-    config = override(Config(), tables)
+    config = config_for(job.dataset, {"data": {"root": job.root, "unseen_kinds": job.unseen}})
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
         run.begin(config, resume=False)

@@ -21,7 +21,7 @@ from pathlib import Path
 from absl import app, flags
 from quality_tables import equal_settings, run_rows, write_tables
 
-from udsph_tf.config import Config, override
+from udsph_tf.config import Config, merge_tables, override
 from udsph_tf.litert import num_cores
 from udsph_tf.training import RunFolder, config_for, evaluate, fit
 from udsph_tf.training.preparation import default_cache
@@ -64,10 +64,7 @@ def _is_current(stored: dict, experiment: dict) -> bool:
 
 def _config(experiment: dict, name: str, seed: int) -> Config:
     own = {"data": {"root": _ROOT.value}, "training": {"seed": seed}}
-    tables: dict[str, dict] = {}
-    for each in (experiment.get("set", {}), experiment["variants"][name], own):
-        for section, table in each.items():
-            tables[section] = {**tables.get(section, {}), **table}
+    tables = merge_tables(experiment.get("set", {}), experiment["variants"][name], own)
     return config_for(experiment["dataset"], tables)
 
 

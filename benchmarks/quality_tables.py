@@ -112,8 +112,7 @@ def write_tables(
         f"{'; '.join(machines)}, TensorFlow {', '.join(tensorflow)}. Data set "
         f"`{experiment['dataset']}`, {experiment['role']} items against the whole database; mean "
         f"of seeds (of {seeds}), deviation between seeds in brackets. {_ABOUT}\n",
-        "| variant | bits | seeds | " + " | ".join(measures) + " |",
-        "|---" * (3 + len(measures)) + "|",
+        *_header(measures),
     ]
     for (variant, num_bits), group in groups.items():
         cells = " | ".join(_cell([*group.values()], measure) for measure in measures)
@@ -135,6 +134,11 @@ def _by_variant(variants, runs) -> dict[tuple[str, int], dict[int, dict]]:
                     group = groups.setdefault((variant, row["num_bits"]), {})
                     group[run["seed"]] = row["scores"]
     return groups
+
+
+def _header(measures: Sequence[str]) -> tuple[str, str]:
+    columns = ("variant", "bits", "seeds", *measures)
+    return f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"
 
 
 def _cell(scores: Sequence[Mapping], measure: str) -> str:
@@ -163,8 +167,7 @@ def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list
     ]
     head = [
         f"\nDifference to {baseline}, paired by seed, with its 95 % interval (Student's t):\n",
-        "| variant | bits | seeds | " + " | ".join(measures) + " |",
-        "|---" * (3 + len(measures)) + "|",
+        *_header(measures),
     ]
     lines = []
     for (variant, num_bits), group in groups.items():

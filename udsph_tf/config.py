@@ -34,6 +34,7 @@ __all__ = [
     "TrainingConfig",
     "check_tables",
     "load_config",
+    "merge_tables",
     "nearest",
     "override",
     "override_section",
@@ -239,11 +240,25 @@ def check_tables(tables: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a section or key is unknown (with the nearest name) or of the wrong type.
     """
-    sections = {each.name: getattr(Config(), each.name) for each in dataclasses.fields(Config)}
+    sections = vars(Config())
     for name, table in tables.items():
         _check_table(name, table, sections)
         for key, value in table.items():
             _convert_key(sections[name], name, key, value)
+
+
+def merge_tables(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """`{section: {key: value}}`, each layer over those before it, key by key.
+
+    Example:
+        >>> merge_tables({"loss": {"local": 0.1, "instance": 0.6}}, {"loss": {"local": 0.2}})
+        {'loss': {'local': 0.2, 'instance': 0.6}}
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for section, table in layer.items():
+            merged[section] = {**merged.get(section, {}), **table}
+    return merged
 
 
 def override(config: Config, tables: Mapping[str, Mapping[str, Any]]) -> Config:

@@ -66,7 +66,7 @@ def test_after_epoch_keeps_the_last_and_the_best_epoch(run, make_model, batch, c
     assert checkpoints(run) == ["epoch-0002.weights.h5", "epoch-0003.weights.h5"]
     content = run.read_json("state")
     assert content == {"epoch": 3, "best_epoch": 2, "best_score": 0.7}
-    lines = [json.loads(line) for line in run.history.read_text().splitlines()]
+    lines = run.read_history()
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[1]["image_to_text"] == pytest.approx(0.6)
     assert lines[1]["text_to_image"] == pytest.approx(0.8)

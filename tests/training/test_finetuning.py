@@ -1,6 +1,5 @@
 """Whole runs whose frozen bodies go on learning: what moves, what is saved, and after a kill."""
 
-import json
 import signal
 
 import numpy as np
@@ -88,7 +87,7 @@ def tuned_run(config, tmp_path_factory):
 
 def history(run):
     """What was measured in each epoch, without how long it took."""
-    lines = [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
+    lines = run.read_history()
     timed = ("elapsed", "seconds")
     return [{name: each for name, each in line.items() if name not in timed} for line in lines]
 

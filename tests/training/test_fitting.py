@@ -55,7 +55,7 @@ def finished_run(make_config, tmp_path_factory):
 
 def history(run):
     """What was measured in each epoch, without how long it took."""
-    lines = [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
+    lines = run.read_history()
     timed = ("elapsed", "seconds")
     return [{name: each for name, each in line.items() if name not in timed} for line in lines]
 

@@ -1,7 +1,5 @@
 """A data set of feature vectors from `fit` to every command that cannot take it."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -64,7 +62,7 @@ def test_fit_without_validation_keeps_the_last_epoch_and_says_so(run, cache):
     finished = run.require_finished()
     assert finished["validation_map"] is None
     assert finished["best_epoch"] == 20
-    lines = [json.loads(line) for line in run.history.read_text().splitlines()]
+    lines = run.read_history()
     assert len(lines) == 20
     assert "image_to_text" not in lines[-1]
     with pytest.raises(ValueError, match=r"holds back no validation items. .*num_validation=0"):

@@ -103,30 +103,15 @@ def _selected(manifest: dict) -> str:
 def _results_table(results: dict | None) -> str:
     if results is None:
         return "\nNot evaluated on query items before this export (`udsph evaluate`)."
-    counts = results["counts"]
-    asked = (
-        f"{counts['query']:,} query items against {counts['database']:,} of the database; "
-        f"relevant: {results['relevance']}; "
-    )
     directions = {name.replace("_", " "): each for name, each in results["directions"].items()}
-    if results["relevance"] == "its own item":
-        asked = (
-            f"{counts['query']:,} query items; relevant: {results['relevance']}, among these and "
-            f"{counts['database']:,} of the database; "
-        )
-        ks = ("1", "5", "10")
-        lines = [
-            asked + "share of queries that find it among the first k.",
-            "",
-            "| direction | " + " | ".join(f"recall@{k}" for k in ks) + " |",
-            "|---" * (1 + len(ks)) + "|",
-        ]
-        for name, each in directions.items():
-            shown = " | ".join(f"{each['own_item_recall_at_k'][k]:.4f}" for k in ks)
-            lines.append(f"| {name} | {shown} |")
-        return "\n".join(["", *lines])
+    table = _recall_table if results["relevance"] == "its own item" else _map_table
+    return "\n".join(["", *table(directions, results["counts"], results["relevance"])])
+
+
+def _map_table(directions: dict, counts: dict, relevance: str) -> list[str]:
     lines = [
-        asked + "tie-averaged MAP@all, 95% bootstrap interval over queries.",
+        f"{counts['query']:,} query items against {counts['database']:,} of the database; "
+        f"relevant: {relevance}; tie-averaged MAP@all, 95% bootstrap interval over queries.",
         "",
         "| direction | MAP | interval |",
         "|---|---|---|",
@@ -135,7 +120,22 @@ def _results_table(results: dict | None) -> str:
         interval = each["map_interval"]
         shown = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "-"
         lines.append(f"| {name} | {each['map']:.4f} | {shown} |")
-    return "\n".join(["", *lines])
+    return lines
+
+
+def _recall_table(directions: dict, counts: dict, relevance: str) -> list[str]:
+    ks = ("1", "5", "10")
+    lines = [
+        f"{counts['query']:,} query items; relevant: {relevance}, among these and "
+        f"{counts['database']:,} of the database; share of queries that find it among the first k.",
+        "",
+        "| direction | " + " | ".join(f"recall@{k}" for k in ks) + " |",
+        "|---" * (1 + len(ks)) + "|",
+    ]
+    for name, each in directions.items():
+        shown = " | ".join(f"{each['own_item_recall_at_k'][k]:.4f}" for k in ks)
+        lines.append(f"| {name} | {shown} |")
+    return lines
 
 
 def _int8(manifest: dict) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from udsph_tf.config import Config, check_tables, nearest, override
+from udsph_tf.config import Config, check_tables, merge_tables, nearest, override
 from udsph_tf.data import CATALOGUE
 from udsph_tf.training.body_defaults import BODY_KEYS, body_defaults
 
@@ -45,16 +45,8 @@ def config_for(dataset: str, tables: Tables | None = None) -> Config:
     known = CATALOGUE[dataset]
     unlabelled = {} if tables.get("data", {}).get("labels") else known.unlabelled
     own = {"data": {"dataset": dataset}}
-    return override(Config(), _over(_suited(known.defaults, tables), unlabelled, tables, own))
-
-
-def _over(*layers: Tables) -> dict[str, dict[str, Any]]:
-    """Each over those before it, key by key."""
-    merged: dict[str, dict[str, Any]] = {}
-    for layer in layers:
-        for section, table in layer.items():
-            merged[section] = {**merged.get(section, {}), **table}
-    return merged
+    suited = _suited(known.defaults, tables)
+    return override(Config(), merge_tables(suited, unlabelled, tables, own))
 
 
 def _suited(defaults: Tables, tables: Tables) -> dict[str, Mapping[str, Any]]:
