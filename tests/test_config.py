@@ -126,6 +126,10 @@ def test_load_config_not_toml_raises_with_the_path(path, content):
         ({"data": {"root": 5}}, "`data.root` must be of type str. Received: data.root=5"),
         ({"image": {"size": 31}}, "`image.size` must be at least 32. Received: 31"),
         ({"text": {"max_tokens": 0}}, "`text.max_tokens` must be positive. Received: 0"),
+        (
+            {"loss": {"overlap_power": 0.5}},
+            "`loss.overlap_power` must be at least 1. Received: 0.5",
+        ),
         ({"network": {"dropout": 1.0}}, "`network.dropout` must be in [0, 1). Received: 1.0"),
         (
             {"text": {"word_dropout": "nan"}},
@@ -331,6 +335,16 @@ def test_config_file_of_a_dataset_is_what_the_command_uses_for_it(name):
     tables = {"data": {}, **CATALOGUE[name].defaults}
     tables["data"] = {**tables["data"], "dataset": name}
     assert load_config(root / "configs" / f"{name}.toml") == override(Config(), tables)
+
+
+def test_config_file_for_many_labels_has_the_objective_of_fashion_attributes():
+    from udsph_tf.data import CATALOGUE
+
+    tables = CATALOGUE["fashion-attributes"].defaults
+    found = load_config(Path(__file__).parents[1] / "configs" / "many-labels.toml")
+    same = {"data": {"dataset": "manifest"}, "loss": tables["loss"]}
+    same["training"] = {"criterion": tables["training"]["criterion"]}
+    assert found == override(Config(), same)
 
 
 def test_nested_lengths_are_read_and_checked():

@@ -105,7 +105,6 @@ PUBLIC = {
         "pairwise_likelihood",
         "quantization",
         "shares_label",
-        "squared_similarity",
     ],
     "udsph_tf.networks": [
         "CrossModalAttention",

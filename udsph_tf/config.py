@@ -108,6 +108,11 @@ class Config:
                 f"`{name}.vector_noise` must be in [0, 1]",
                 noise.vector_noise,
             )
+        _check(
+            self.loss.overlap_power >= 1,
+            "`loss.overlap_power` must be at least 1",
+            self.loss.overlap_power,
+        )
         for section in dataclasses.fields(self):
             _check_section(section.name, getattr(self, section.name))
         if self.image.pooling == "stages" and self.image.body != "efficientnet_lite0":
@@ -150,16 +155,18 @@ class Config:
         """For a run that begins: some settings that nothing in it would read.
 
         Raises:
-            ValueError: `loss.overlap` with the likelihood, `training.early_stopping` without
-                validation items, or `training.refine_mixup` without the stage `refine`.
+            ValueError: `loss.overlap` or `loss.overlap_power` with the likelihood,
+                `training.early_stopping` without validation items, or `training.refine_mixup`
+                without the stage `refine`.
         """
         loss, training = self.loss, self.training
-        _check(
-            loss.overlap == "dice" or loss.similarity_form == "levels",
-            "`loss.overlap` is for `loss.similarity_form` = levels, and the likelihood asks only "
-            "whether a label is shared. Set loss.overlap=dice",
-            loss.overlap,
-        )
+        for key, only in (("overlap", "dice"), ("overlap_power", 1.0)):
+            _check(
+                getattr(loss, key) == only or loss.similarity_form == "levels",
+                f"`loss.{key}` is for `loss.similarity_form` = levels, and the likelihood asks "
+                f"only whether a label is shared. Set loss.{key}={only}",
+                getattr(loss, key),
+            )
         _check(
             not training.early_stopping or self.data.num_validation >= 0,
             "`training.early_stopping` waits for a better validation score, and "

@@ -53,7 +53,7 @@ TEXT_BODIES = (
 IMAGE_POOLINGS = ("last", "stages")
 VECTOR_FORMS = ("hellinger", "plain")
 SIMILARITY_FORMS = ("levels", "likelihood")
-OVERLAPS = ("dice", "jaccard", "squared")
+OVERLAPS = ("dice", "jaccard")
 ADVERSARIAL_ON = ("features", "hash")
 LOCAL_FORMS = ("hinge", "likelihood")
 CRITERIA = ("map", "ndcg")
@@ -179,8 +179,9 @@ class NetworkConfig:
 class LossConfig:
     """Weight of every term; 0 switches a term off."""
 
-    feature_similarity: float = 5.0
-    """Semantic preserving, features against the label net's."""
+    feature_similarity: float = 0.0
+    """Semantic preserving, features against the label net's. Off, as are `quantization` and
+    `bit_balance`: none of the three pays (`docs/method.md`)."""
     code_similarity: float = 5.0
     """Semantic preserving, codes against the label net's."""
     cross_similarity: float = 5.0
@@ -188,9 +189,9 @@ class LossConfig:
     `code_similarity` added, since codes answer to no label net there."""
     classification: float = 1.0
     """Label prediction."""
-    quantization: float = 0.1
+    quantization: float = 0.0
     """Distance of relaxed hashes to the shared binary codes."""
-    bit_balance: float = 0.1
+    bit_balance: float = 0.0
     """Every bit +1 for half of the items."""
     adversarial: float = 0.0
     """Look like the label net's features to a discriminator. Off: none of nine forms of it has paid
@@ -201,8 +202,9 @@ class LossConfig:
     similarity_form: str = field(default="levels", metadata={"choices": SIMILARITY_FORMS})
     """`likelihood` of sharing a label, or regression to graded `levels` of shared labels."""
     overlap: str = field(default="dice", metadata={"choices": OVERLAPS})
-    """Target of a pair in the form `levels`: how far its two label sets overlap; `squared` is the
-    square of `dice`."""
+    """Target of a pair in the form `levels`: how far its two label sets overlap."""
+    overlap_power: float = 1.0
+    """Power of that target, at least 1: the larger, the further apart items that share little."""
     balance_pairs: bool = True
     """Give every level of similarity the same total weight."""
     local_form: str = field(default="hinge", metadata={"choices": LOCAL_FORMS})
@@ -226,7 +228,10 @@ class LossConfig:
     instance: float = 0.6
     """An item's own counterpart is nearer than the other items of its batch."""
     instance_temperature: float = 0.1
-    """T, for codes of 64 bits and more; 64 T / K for fewer, which cannot tell items apart."""
+    """T, for codes of `instance_bits` bits and more."""
+    instance_bits: int = 64
+    """Fewer bits cannot tell items apart: there T rises to `instance_bits` T / K. With 0 it is the
+    same at every length."""
     nested: str = ""
     """Code lengths such as `16,32,64,128`: the first so many bits are good codes by themselves.
     The last must be `network.num_bits`; empty trains that length alone."""

@@ -8,7 +8,6 @@ from udsph_tf.losses import (
     jaccard_similarity,
     level_weights,
     shares_label,
-    squared_similarity,
 )
 
 
@@ -25,16 +24,6 @@ def test_graded_similarity_hand_case_is_the_dice_overlap():
     # 2 * 2 / (2 + 4) = 2 / 3. Second row: 2 / 3, 2 / 3, 0, 2 / 5. Empty sets: 0.
     expected = [[1, 1 / 2, 0, 2 / 3, 0], [2 / 3, 2 / 3, 0, 2 / 5, 0], [0] * 5]
     np.testing.assert_allclose(graded_similarity(a, b), expected, rtol=1e-6)
-
-
-def test_squared_similarity_hand_case_is_near_the_shares_of_gain():
-    a = np.array([[1, 1, 1, 1, 0, 0, 0, 0], [0] * 8], np.uint8)
-    b = np.array([[0] * (4 - n) + [1] * 4 + [0] * n for n in range(5)], np.uint8)[::-1]
-    shared = (a[:1] * b).sum(axis=1)
-    found = np.asarray(squared_similarity(a, b))
-    np.testing.assert_allclose(found[0], (shared / 4) ** 2, rtol=1e-6)
-    np.testing.assert_allclose(found[0], (2.0**shared - 1) / 15, atol=0.1)
-    assert not found[1].any()
 
 
 def test_jaccard_similarity_hand_case():

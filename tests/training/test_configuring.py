@@ -58,10 +58,16 @@ def test_config_for_another_body_has_all_that_suits_it_at_once(name):
 
 def test_config_for_the_likelihood_leaves_out_the_overlap_of_the_data_set():
     config = config_for("fashion-attributes", {"loss": {"similarity_form": "likelihood"}})
-    assert config.loss.overlap == "dice"
-    chosen = {"loss": {"similarity_form": "likelihood", "overlap": "jaccard"}}
-    with pytest.raises(ValueError, match="Set loss.overlap=dice"):
-        config_for("fashion-attributes", chosen).check_effects()
+    assert (config.loss.overlap, config.loss.overlap_power) == ("dice", 1.0)
+    for own, remedy in (
+        ({"overlap": "jaccard"}, "overlap=dice"),
+        ({"overlap_power": 2.0}, "power=1.0"),
+    ):
+        chosen = config_for(
+            "fashion-attributes", {"loss": {"similarity_form": "likelihood", **own}}
+        )
+        with pytest.raises(ValueError, match=f"Set loss.*{remedy}"):
+            chosen.check_effects()
 
 
 @pytest.mark.parametrize(

@@ -45,14 +45,15 @@ def test_hasher_terms_code_similarity_hand_case_has_the_worked_out_value():
     assert float(terms["code_similarity"]) == pytest.approx(0.25, 1e-6)
 
 
+@pytest.mark.parametrize("power", [1.0, 3.0])
 @pytest.mark.parametrize("overlap", OVERLAPS)
-def test_hasher_terms_overlap_is_the_target_of_a_pair(overlap):
+def test_hasher_terms_overlap_is_the_target_of_a_pair(overlap, power):
     # Two items that share one of two labels, all hashes equal: cosines 1 against 1 for an item's
     # own pair, and against the overlap t for the two others: (1 - t)^2, half of all weight.
-    target = {"dice": 1 / 2, "jaccard": 1 / 3, "squared": 1 / 4}[overlap]
+    target = {"dice": 1 / 2, "jaccard": 1 / 3}[overlap] ** power
     labels, alike = np.array([[1, 1, 0], [1, 0, 1]], np.float32), np.ones((2, 4))
     image, text = outputs(2, hashes=alike), outputs(2, hashes=alike)
-    loss = only(cross_similarity=1.0, overlap=overlap, balance_pairs=False)
+    loss = only(cross_similarity=1.0, overlap=overlap, overlap_power=power, balance_pairs=False)
     terms = hasher_terms(image, text, None, labels, None, loss)
     assert float(terms["cross_similarity"]) == pytest.approx((1 - target) ** 2 / 2)
 
@@ -157,6 +158,10 @@ def test_hasher_terms_instance_looks_at_the_cosines_of_counterparts():
     image, text = outputs(2, hashes=hashes), outputs(2, hashes=hashes)
     labels = np.ones((2, 2), np.float32)
     loss = only(instance=1.0, instance_temperature=0.03125)
+    terms = hasher_terms(image, text, outputs(2), labels, anchors_of(labels), loss)
+    assert float(terms["instance"]) == pytest.approx(0.126928, 1e-4)
+    # The same T at every length.
+    loss = only(instance=1.0, instance_temperature=0.5, instance_bits=0)
     terms = hasher_terms(image, text, outputs(2), labels, anchors_of(labels), loss)
     assert float(terms["instance"]) == pytest.approx(0.126928, 1e-4)
 

@@ -35,6 +35,8 @@ CATALOGUE = {
                 "feature_similarity": 1.0,
                 "code_similarity": 1.0,
                 "cross_similarity": 1.0,
+                "quantization": 0.1,
+                "bit_balance": 0.1,
                 "instance": 0.0,
             }
         },
@@ -60,9 +62,10 @@ CATALOGUE = {
         defaults={
             **_FASHION,
             "loss": {
-                "overlap": "squared",
+                "overlap_power": 3.0,
                 "classification": 5.0,
-                "instance": 0.2,
+                "instance": 0.1,
+                "instance_bits": 0,
                 "balance_pairs": False,
             },
             "training": {**_FASHION["training"], "criterion": "ndcg"},

@@ -57,6 +57,8 @@ _CAPTIONED = {
             "code_similarity": 0.0,
             "cross_similarity": 0.0,
             "classification": 0.0,
+            "quantization": 0.1,
+            "bit_balance": 0.1,
             "instance": 1.0,
         },
         "training": {"label_epochs": 1},

@@ -13,7 +13,6 @@ from udsph_tf.losses.similarity import (
     jaccard_similarity,
     level_weights,
     shares_label,
-    squared_similarity,
 )
 
 __all__ = [
@@ -38,5 +37,4 @@ __all__ = [
     "pairwise_likelihood",
     "quantization",
     "shares_label",
-    "squared_similarity",
 ]

@@ -7,7 +7,6 @@ __all__ = [
     "jaccard_similarity",
     "level_weights",
     "shares_label",
-    "squared_similarity",
 ]
 
 _LEVELS = 4
@@ -58,23 +57,6 @@ def jaccard_similarity(a, b):
     """
     dice = graded_similarity(a, b)
     return dice / (2.0 - dice)
-
-
-def squared_similarity(a, b):
-    """The square of `graded_similarity`, in [0, 1].
-
-    Items that share little aim further apart than with `jaccard_similarity`: of items with four
-    labels each, 1, 2, 3 and 4 shared ones make 1/16, 1/4, 9/16 and 1, close to the shares of the
-    largest gain of NDCG, (2^shared - 1) / 15: 1/15, 1/5, 7/15 and 1.
-
-    Args:
-        a: (n, num_labels) multi-hot.
-        b: (m, num_labels) multi-hot.
-
-    Returns:
-        (n, m) float32; 0 where both sets are empty.
-    """
-    return ops.square(graded_similarity(a, b))
 
 
 def level_weights(similarity, counts=None, balance=True):

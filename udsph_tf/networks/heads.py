@@ -15,7 +15,7 @@ def pooled_trunk(pooled, *, hidden_dim: int, feature_dim: int, dropout: float):
     Args:
         pooled: (n, dim) Keras tensor.
         hidden_dim, feature_dim: widths of the hidden layer and of the features.
-        dropout: rate before each of the two projections, in [0, 1).
+        dropout: rate between the two, in [0, 1).
 
     Returns:
         (n, feature_dim) Keras tensor.

@@ -59,7 +59,7 @@ def _suited(defaults: Tables, tables: Tables) -> dict[str, Mapping[str, Any]]:
             kept = _without(defaults.get(section, {}), of_body)
             suited[section] = {**kept, **body_defaults(section, body)}
     if tables.get("loss", {}).get("similarity_form") == "likelihood":
-        suited["loss"] = _without(defaults.get("loss", {}), ("overlap",))
+        suited["loss"] = _without(defaults.get("loss", {}), ("overlap", "overlap_power"))
     return suited
 
 

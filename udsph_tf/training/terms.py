@@ -17,7 +17,6 @@ from udsph_tf.losses import (
     pairwise_likelihood,
     quantization,
     shares_label,
-    squared_similarity,
 )
 
 __all__ = [
@@ -29,13 +28,9 @@ __all__ = [
     "unit_length",
 ]
 
-_MANY_BITS = 64
-"""Fewer bits cannot tell items apart: the instance term's temperature rises as bits get fewer."""
-
 _OVERLAPS = {
     "dice": graded_similarity,
     "jaccard": jaccard_similarity,
-    "squared": squared_similarity,
 }
 
 TERMS = (
@@ -91,7 +86,9 @@ def hasher_terms(image, text, label, labels, anchors, loss: LossConfig, attentio
         terms["bit_balance"] = sum(bit_balance(each["hash"]) for each in both)
     if loss.instance:
         terms["instance"] = _mean(
-            instance_alignment(cosine, loss.instance_temperature * max(1.0, _MANY_BITS / length))
+            instance_alignment(
+                cosine, loss.instance_temperature * max(1.0, loss.instance_bits / length)
+            )
             for length, cosine in _hash_cosines(image, text, loss)
         )
     if loss.local and attention is not None:
@@ -150,7 +147,7 @@ def _pairs(a, b, loss: LossConfig, counts=None):
     if loss.similarity_form == "likelihood":
         target = shares_label(a, b)
     else:
-        target = _OVERLAPS[loss.overlap](a, b)
+        target = _OVERLAPS[loss.overlap](a, b) ** loss.overlap_power
     return target, level_weights(target, counts, balance=loss.balance_pairs)
 
 
