@@ -110,7 +110,12 @@ CATALOGUE = {
             "image": {"body": "vector", "vector_form": "hellinger", "vector_noise": 0.7},
             "text": {"body": "vector", "vector_form": "hellinger"},
             "network": {"hidden_dim": 2048, "feature_dim": 256, "local_dim": 64, "dropout": 0.0},
-            "loss": {"instance": 0.0},
+            "loss": {
+                "feature_similarity": 5.0,
+                "quantization": 0.1,
+                "bit_balance": 0.1,
+                "instance": 0.0,
+            },
             "training": {
                 "batch_size": 256,
                 "learning_rate": 3e-3,
