@@ -181,7 +181,8 @@ class LossConfig:
 
     feature_similarity: float = 0.0
     """Semantic preserving, features against the label net's. Off, as are `quantization` and
-    `bit_balance`: none of the three pays (`docs/method.md`)."""
+    `bit_balance`: thousands of training items do without, a small set may gain (see
+    `docs/method.md`)."""
     code_similarity: float = 5.0
     """Semantic preserving, codes against the label net's."""
     cross_similarity: float = 5.0
