@@ -166,7 +166,7 @@ class Broken(UDSPH):
         terms = super().compute_terms(*args, **kwargs)
         self.steps += 1
         if self.steps >= 3:
-            terms["bit_balance"] = terms["bit_balance"] * float("nan")
+            terms["classification"] = terms["classification"] * float("nan")
         return terms
 
 
@@ -177,7 +177,7 @@ def test_after_epoch_loss_that_is_not_finite_names_the_term_and_keeps_the_best(
     model, state = make_model(PLAIN, kind=Broken), State()
     with pytest.raises(
         FloatingPointError,
-        match=r"Not finite in epoch 2, step 1: the loss term bit_balance\. The last good",
+        match=r"Not finite in epoch 2, step 1: the loss term classification\. The last good",
     ):
         fit(model, run, state, (0.5, 0.6), batch, 2, batch_size=12)
     assert run.read_json("state") == {"epoch": 1, "best_epoch": 1, "best_score": 0.5}

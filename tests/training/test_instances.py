@@ -73,7 +73,7 @@ def test_fit_without_labels_learns_and_measures_instances_alone(captioned, tmp_p
 
 def test_prepare_data_set_without_labels_refuses_terms_that_ask_for_some(captioned, tmp_path):
     config = make_config("flickr8k", captioned, unlabelled=False)
-    with pytest.raises(ValueError, match="has no labels: only loss.instance .* --set loss.feature"):
+    with pytest.raises(ValueError, match="has no labels: only loss.instance .* --set loss.code"):
         prepare(config, begin(tmp_path, config), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
