@@ -243,7 +243,7 @@ def test_stop_not_finite_says_when(make_model, batch):
     model = make_model(PLAIN, kind=Broken)
     model.compile(stage="separate", run_eagerly=True)
     with pytest.raises(
-        FloatingPointError, match="Not finite in a trial, epoch 2, step 1: the loss term bit_bal"
+        FloatingPointError, match="Not finite in a trial, epoch 2, step 1: the loss term classif"
     ):
         model.fit(
             *batch, batch_size=12, epochs=3, verbose=0, callbacks=[StopNotFinite("in a trial")]
