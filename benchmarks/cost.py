@@ -15,7 +15,7 @@ import tempfile
 import numpy as np
 from absl import app, flags
 
-from udsph_tf.config import merge_tables
+from udsph_tf.config_tables import assignment_tables, merge_tables
 from udsph_tf.litert import num_cores
 from udsph_tf.training import RunFolder, config_for, fit
 from udsph_tf.training.preparation import default_cache
@@ -66,12 +66,7 @@ def _measure(size: int) -> dict:
             "refine_epochs": 0,  # of another cost: seconds, whatever the number of items
         },
     }
-    given: dict[str, dict] = {}
-    for each in _SET.value:
-        key, _, value = each.partition("=")
-        section, _, name = key.partition(".")
-        given.setdefault(section, {})[name] = value
-    config = config_for("fashion", merge_tables(own, given))
+    config = config_for("fashion", merge_tables(own, *assignment_tables(_SET.value)))
     with tempfile.TemporaryDirectory() as folder:
         run: RunFolder = fit(config, f"{folder}/run", _CACHE.value or default_cache())
         history, state = run.read_history(), run.require_finished()

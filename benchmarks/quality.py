@@ -21,7 +21,8 @@ from pathlib import Path
 from absl import app, flags
 from quality_tables import equal_settings, run_rows, write_tables
 
-from udsph_tf.config import Config, merge_tables, override
+from udsph_tf.config import Config, override
+from udsph_tf.config_tables import merge_tables
 from udsph_tf.litert import num_cores
 from udsph_tf.training import RunFolder, config_for, evaluate, fit
 from udsph_tf.training.preparation import default_cache

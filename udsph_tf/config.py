@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 
 from udsph_tf.codes import check_num_bits
 from udsph_tf.config_sections import (
+    LEVELS_KEYS,
     DataConfig,
     ImageConfig,
     LossConfig,
@@ -34,7 +35,6 @@ __all__ = [
     "TrainingConfig",
     "check_tables",
     "load_config",
-    "merge_tables",
     "nearest",
     "override",
     "override_section",
@@ -160,7 +160,8 @@ class Config:
                 without the stage `refine`.
         """
         loss, training = self.loss, self.training
-        for key, only in (("overlap", "dice"), ("overlap_power", 1.0)):
+        for key in LEVELS_KEYS:
+            only = getattr(LossConfig(), key)
             _check(
                 getattr(loss, key) == only or loss.similarity_form == "levels",
                 f"`loss.{key}` is for `loss.similarity_form` = levels, and the likelihood asks "
@@ -252,20 +253,6 @@ def check_tables(tables: Mapping[str, Any]) -> None:
         _check_table(name, table, sections)
         for key, value in table.items():
             _convert_key(sections[name], name, key, value)
-
-
-def merge_tables(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """`{section: {key: value}}`, each layer over those before it, key by key.
-
-    Example:
-        >>> merge_tables({"loss": {"local": 0.1, "instance": 0.6}}, {"loss": {"local": 0.2}})
-        {'loss': {'local': 0.2, 'instance': 0.6}}
-    """
-    merged: dict[str, dict[str, Any]] = {}
-    for layer in layers:
-        for section, table in layer.items():
-            merged[section] = {**merged.get(section, {}), **table}
-    return merged
 
 
 def override(config: Config, tables: Mapping[str, Mapping[str, Any]]) -> Config:

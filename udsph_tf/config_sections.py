@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from udsph_tf.codes import check_num_bits
 
 __all__ = [
+    "LEVELS_KEYS",
     "PRECISIONS",
     "DataConfig",
     "ImageConfig",
@@ -54,6 +55,8 @@ IMAGE_POOLINGS = ("last", "stages")
 VECTOR_FORMS = ("hellinger", "plain")
 SIMILARITY_FORMS = ("levels", "likelihood")
 OVERLAPS = ("dice", "jaccard")
+LEVELS_KEYS = ("overlap", "overlap_power")
+"""Keys of the loss that the similarity form `levels` reads and the likelihood does not."""
 ADVERSARIAL_ON = ("features", "hash")
 LOCAL_FORMS = ("hinge", "likelihood")
 CRITERIA = ("map", "ndcg")

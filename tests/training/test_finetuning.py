@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from eager_steps import eager_steps
 from fresh_process import run_fresh, start_fresh
+from untimed_history import untimed_history
 
 from udsph_tf.config import to_toml
 from udsph_tf.export import export
@@ -85,19 +86,12 @@ def tuned_run(config, tmp_path_factory):
         return fit(config, folder / "run", folder / "cache"), folder / "cache"
 
 
-def history(run):
-    """What was measured in each epoch, without how long it took."""
-    lines = run.read_history()
-    timed = ("elapsed", "seconds")
-    return [{name: each for name, each in line.items() if name not in timed} for line in lines]
-
-
 # --- A whole run ---
 
 
 def test_fit_finetune_is_a_stage_with_every_term_that_betters_a_random_body(tuned_run):
     run, _ = tuned_run
-    lines = history(run)
+    lines = untimed_history(run)
     stages = [line["stage"] for line in lines]
     assert stages == ["separate", "joint", "finetune", "finetune", "finetune", "refine"]
     assert lines[4].keys() == lines[1].keys()
@@ -248,7 +242,7 @@ def test_fit_killed_while_finetuning_and_resumed_ends_as_if_never_killed(
     run = RunFolder(tmp_path / "run")
     assert 3 <= run.read_json("state")["epoch"] < 5
     run_fresh(RESUME, tmp_path, timeout=900)
-    lines, expected_lines = history(run), history(expected)
+    lines, expected_lines = untimed_history(run), untimed_history(expected)
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     for line, expected_line in zip(lines, expected_lines, strict=True):
         assert line.keys() == expected_line.keys()

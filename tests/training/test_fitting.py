@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from eager_steps import eager_steps
 from fresh_process import run_fresh, start_fresh
+from untimed_history import untimed_history
 
 from udsph_tf.config import override, to_toml
 from udsph_tf.data.splits import read_split
@@ -53,13 +54,6 @@ def finished_run(make_config, tmp_path_factory):
         return fit(make_config(), folder / "run", folder / "cache"), folder / "cache"
 
 
-def history(run):
-    """What was measured in each epoch, without how long it took."""
-    lines = run.read_history()
-    timed = ("elapsed", "seconds")
-    return [{name: each for name, each in line.items() if name not in timed} for line in lines]
-
-
 # --- A whole run ---
 
 
@@ -84,7 +78,7 @@ def test_fit_leaves_the_files_of_a_finished_run(finished_run):
     }
     assert not [name for name in names if ".tmp" in name]
     finished = run.require_finished()
-    lines = history(run)
+    lines = untimed_history(run)
     assert [(line["epoch"], line["stage"]) for line in lines] == [
         (1, "separate"),
         (2, "separate"),
@@ -118,7 +112,7 @@ def test_fit_leaves_the_files_of_a_finished_run(finished_run):
 
 
 def test_fit_joint_epochs_alone_have_the_joint_terms(finished_run):
-    lines = history(finished_run[0])
+    lines = untimed_history(finished_run[0])
     joint = {"adversarial", "local", "image_discriminator", "text_discriminator"}
     for line in lines:
         assert (joint <= line.keys()) == (line["stage"] == "joint")
@@ -283,7 +277,7 @@ def check_killed_and_resumed(config, expected, folder, begin=""):
         killed_run.require_finished()
     run_fresh(begin + RESUME, folder)
     assert 1 <= done < 6
-    lines, expected_lines = history(killed_run), history(expected)
+    lines, expected_lines = untimed_history(killed_run), untimed_history(expected)
     assert [line.keys() for line in lines] == [line.keys() for line in expected_lines]
     for line, expected_line in zip(lines, expected_lines, strict=True):
         assert line["stage"] == expected_line["stage"]
@@ -351,7 +345,7 @@ def test_fit_killed_in_a_step_and_resumed_with_every_option_ends_as_if_never_kil
             fit_with(0, config, tmp_path / "killed", tmp_path / "cache")
     run = fit_with(3, config, tmp_path / "killed", tmp_path / "cache", resume=True)
 
-    lines, expected_lines = history(run), history(expected)
+    lines, expected_lines = untimed_history(run), untimed_history(expected)
     assert [line["epoch"] for line in expected_lines] == [1, 2, 3, 4, 5]
     assert len(lines) == len(expected_lines)
     for line, expected_line in zip(lines, expected_lines, strict=True):
@@ -371,7 +365,7 @@ def test_fit_killed_in_a_step_and_resumed_with_every_option_ends_as_if_never_kil
     # Killed after its last epoch, before the encoders were written: nothing is left to train.
     (run.path / "run.json").unlink()
     again = fit_with(4, config, run.path, tmp_path / "cache", resume=True)
-    assert history(again) == lines
+    assert untimed_history(again) == lines
 
 
 # --- Frozen bodies, few items, bad items ---
@@ -401,7 +395,7 @@ def test_fit_with_a_frozen_image_body_and_fewer_items_than_a_batch(
     assert problem["reason"].startswith("cannot be decoded")
     # 23 usable items: two of each held-back role, 19 to train on, one step.
     assert len(read_split(run.split).roles["train"]) == 19
-    assert [line["epoch"] for line in history(run)] == [1]
+    assert [line["epoch"] for line in untimed_history(run)] == [1]
     results = evaluate(run, tmp_path / "cache")
     assert results["counts"]["query"] == 2
     # The saved encoder starts at pixels, though training read cached maps.

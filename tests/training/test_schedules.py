@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fresh_process import run_fresh
 
+import udsph_tf.config_tables
 import udsph_tf.training.configuring
 import udsph_tf.training.schedules
 import udsph_tf.training.state
@@ -16,7 +17,12 @@ from udsph_tf.training.udsph import GROUPS
 
 @pytest.mark.parametrize(
     "module",
-    [udsph_tf.training.schedules, udsph_tf.training.state, udsph_tf.training.configuring],
+    [
+        udsph_tf.config_tables,
+        udsph_tf.training.schedules,
+        udsph_tf.training.state,
+        udsph_tf.training.configuring,
+    ],
 )
 def test_examples_give_the_documented_numbers(module):
     outcome = doctest.testmod(module)

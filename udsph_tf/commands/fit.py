@@ -1,11 +1,11 @@
 """`udsph fit`: train the two hashers."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from udsph_tf.commands.parsing import cache_flag, command, print_json
 from udsph_tf.config import Config, read_tables
+from udsph_tf.config_tables import assignment_tables, merge_tables
 
 __all__ = ["add", "run"]
 
@@ -84,7 +84,6 @@ def run(args: argparse.Namespace) -> None:
 def _config(args) -> Config:
     from udsph_tf.training import config_for
 
-    tables = read_tables(args.config) if args.config else {}
     flags = {
         ("data", "dataset"): args.dataset,
         ("data", "root"): args.root,
@@ -93,24 +92,14 @@ def _config(args) -> Config:
         ("training", "seed"): args.seed,
         ("training", "finetune"): args.finetune,
     }
-    given = {key: value for key, value in flags.items() if value is not None}
-    for (section, name), value in (*_assignments(args.set or ()), *given.items()):
-        tables.setdefault(section, {})[name] = value
+    given = [
+        {section: {name: value}} for (section, name), value in flags.items() if value is not None
+    ]
+    read = read_tables(args.config) if args.config else {}
+    tables = merge_tables(read, *assignment_tables(args.set or ()), *given)
     for section, name in _FILES:
         value = tables.get(section, {}).get(name)
         # A run is read again from any folder; a name that is no file may be a preset's.
         if value and (section == "data" or Path(value).exists()):
             tables[section][name] = str(Path(value).resolve())
     return config_for(tables.get("data", {}).get("dataset", Config().data.dataset), tables)
-
-
-def _assignments(given: list[str]) -> Iterator[tuple[tuple[str, str], str]]:
-    """`((section, key), value)` of each `section.key=value`."""
-    for assignment in given:
-        key, equals, value = assignment.partition("=")
-        section, dot, name = key.partition(".")
-        if not equals or not dot:
-            raise ValueError(
-                f"--set takes section.key=value, such as loss.local=0.2. Received: {assignment!r}"
-            )
-        yield (section, name), value

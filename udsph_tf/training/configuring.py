@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from udsph_tf.config import Config, check_tables, merge_tables, nearest, override
+from udsph_tf.config import Config, check_tables, nearest, override
+from udsph_tf.config_sections import LEVELS_KEYS
+from udsph_tf.config_tables import merge_tables
 from udsph_tf.data import CATALOGUE
 from udsph_tf.training.body_defaults import BODY_KEYS, body_defaults
 
@@ -59,7 +61,7 @@ def _suited(defaults: Tables, tables: Tables) -> dict[str, Mapping[str, Any]]:
             kept = _without(defaults.get(section, {}), of_body)
             suited[section] = {**kept, **body_defaults(section, body)}
     if tables.get("loss", {}).get("similarity_form") == "likelihood":
-        suited["loss"] = _without(defaults.get("loss", {}), ("overlap", "overlap_power"))
+        suited["loss"] = _without(defaults.get("loss", {}), LEVELS_KEYS)
     return suited
 
 
