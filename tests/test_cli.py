@@ -76,7 +76,7 @@ WRONG_USE = {
         "Unknown config key `loss.locl`. Did you mean `local`?",
     ),
     "fine-tuning a body that is trained from the start": (
-        ["fit", "--finetune", "image", "--out", "{new}"],
+        ["fit", "--set", "image.body=small_cnn", "--finetune", "image", "--out", "{new}"],
         "this run's image body is trained from the start. Set image.trainable=false",
     ),
     "fine-tuning of nothing": (["fit", "--finetune", "labels"], "invalid choice: 'labels'"),

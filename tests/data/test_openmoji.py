@@ -4,7 +4,7 @@ import re
 import pytest
 
 from udsph_tf.data.images import load_pixels, read_image
-from udsph_tf.data.openmoji import MIN_WORD_ITEMS, attribution, read_openmoji
+from udsph_tf.data.openmoji import attribution, read_openmoji
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_read_openmoji_cat_has_its_words_drawing_and_labels(everything):
     labels = {name for name, hot in zip(pairs.label_names, pairs.labels[row], strict=True) if hot}
     assert pairs.texts[row] == "cat face"
     assert pairs.images[row] == "openmoji:1F431"
-    assert {"category=Animals & Nature", "word=cat", "word=face"} <= labels
+    assert labels == {"category=Animals & Nature", "kind=animal-mammal"}
 
 
 def test_read_openmoji_every_tenth_drawing_renders(everything):
@@ -44,22 +44,20 @@ def test_read_openmoji_has_no_skin_tones(everything):
     assert "category=Component" not in pairs.label_names
 
 
-def test_read_openmoji_every_item_has_words_and_one_category(everything):
+def test_read_openmoji_every_item_has_words_one_category_and_one_kind(everything):
     pairs, _ = everything
     groups = pairs.label_groups()
-    assert set(groups) == {"category", "word"}
+    assert set(groups) == {"category", "kind"}
     assert all(pairs.texts)
-    assert (pairs.labels[:, groups["category"]].sum(axis=1) == 1).all()
+    for columns in groups.values():
+        assert (pairs.labels[:, columns].sum(axis=1) == 1).all()
 
 
-def test_read_openmoji_words_are_shared_and_stand_in_the_text(everything):
+def test_read_openmoji_a_kind_lies_in_one_category(everything):
     pairs, _ = everything
-    for column in pairs.label_groups()["word"]:
-        word = pairs.label_names[column].removeprefix("word=")
-        texts = pairs.texts[pairs.labels[:, column] == 1]
-        assert len(texts) >= MIN_WORD_ITEMS
-        assert len(word) > 2
-        assert all(word in text.split() for text in texts)
+    groups = pairs.label_groups()
+    together = pairs.labels[:, groups["kind"]].T @ pairs.labels[:, groups["category"]]
+    assert ((together > 0).sum(axis=1) == 1).all()
 
 
 def test_read_openmoji_twice_is_equal(everything):

