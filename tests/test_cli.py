@@ -61,6 +61,10 @@ WRONG_USE = {
     "no command": ([], "the following arguments are required: command"),
     "unknown command": (["fitt"], "invalid choice: 'fitt' (choose from"),
     "unknown flag": (["fit", "--datset", "x"], "arguments: --datset x. Did you mean `--dataset`?"),
+    "flag of another command": (
+        ["attend", "--run", "{new}", "--out", "{new}.png", "--cache", "x"],
+        "udsph attend: error: unrecognized arguments: --cache x. Valid names: `--help`",
+    ),
     "abbreviated flag": (["fit", "--data", "x"], "unrecognized arguments: --data"),
     "bits 12": (
         ["fit", "--bits", "12", "--out", "{new}"],

@@ -69,24 +69,18 @@ def _quiet_tensorflow() -> None:
 
 
 class _Parser(argparse_flags.ArgumentParser):
-    """Adds the nearest flag to the message about an unknown one."""
+    """Refuses an unknown flag itself, so that a command names its own usage and nearest flag."""
 
-    def error(self, message: str):
-        _, unknown, names = message.partition("unrecognized arguments: ")
-        first = names.split()[0].partition("=")[0] if unknown else ""
-        if first.startswith("-"):
-            message += "." + nearest(first, self.flags())
-        super().error(message)
-
-    def flags(self) -> set[str]:
-        """The flags of this parser and of its commands."""
-        found = set()
-        for action in self._actions:
-            found.update(action.option_strings)
-            if isinstance(action, argparse._SubParsersAction):
-                for parser in action.choices.values():
-                    found |= parser.flags()
-        return {flag for flag in found if flag.startswith("--")}
+    def parse_known_args(self, args=None, namespace=None):
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            hint = ""
+            if unknown[0].startswith("-"):
+                shown = [each for each in self._actions if each.help != argparse.SUPPRESS]
+                flags = {flag for each in shown for flag in each.option_strings if len(flag) > 2}
+                hint = "." + nearest(unknown[0].partition("=")[0], flags)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return namespace, unknown
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

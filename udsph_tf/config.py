@@ -308,9 +308,11 @@ def nearest(name: str, names) -> str:
         ' Did you mean `fashion`?'
     """
     names = sorted(names)
-    matches = difflib.get_close_matches(name, names, n=1)
+    # Two dashes that all flags have in common make no two of them alike.
+    bare = {each.lstrip("-"): each for each in names}
+    matches = difflib.get_close_matches(name.lstrip("-"), bare, n=1)
     if matches:
-        return f" Did you mean `{matches[0]}`?"
+        return f" Did you mean `{bare[matches[0]]}`?"
     listed = ", ".join(f"`{each}`" for each in names[:_LISTED_NAMES])
     more = len(names) - _LISTED_NAMES
     return f" Valid names: {listed}" + (f" and {more:,} more" if more > 0 else "")
