@@ -72,7 +72,8 @@ def bits(run: RunFolder, artefacts: Path) -> dict:
         for modality, forms in codes.items()
     }
     report = quantization_report(artefacts, codes, logits, items, pairs.labels)
-    return {"forms": compared, "report": report, "database": len(pairs)}
+    int8 = json.loads((artefacts / "manifest.json").read_text(encoding="utf-8"))["int8"]
+    return {"forms": compared, "report": report, "database": len(pairs), "int8": int8}
 
 
 def resize(run: RunFolder, artefacts: Path) -> dict:
@@ -167,8 +168,10 @@ _PARTS = {"bits": bits, "resize": resize, "rates": rates}
 
 
 def _bits_text(found: dict) -> str:
+    int8 = found["int8"]
     lines = [
-        f"{found['database']:,} items that training has not seen.\n",
+        f"{found['database']:,} items that training has not seen. `image.int8.tflite`: ranges from "
+        f"{int8['calibration_items']} training pictures, head `{int8['head']}`.\n",
         "| encoder | form | equal bits | differing bits | of them not near 0 |",
         "|---|---|---|---|---|",
     ]

@@ -143,7 +143,7 @@ def main(_):
     results = {
         "command": f"python benchmarks/floors.py --root <fashion folder> --role {_ROLE.value} "
         f"--unseen {_UNSEEN.value} --seeds {','.join(_SEEDS.value)}",
-        "machine": f"{platform.machine()}, {num_cores()} cores",
+        "machine": f"{platform.machine()}, {num_cores()} core" + "s" * (num_cores() > 1),
         "versions": versions(),
         "role": _ROLE.value,
         "seeds": [int(each) for each in _SEEDS.value],

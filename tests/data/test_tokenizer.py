@@ -11,6 +11,7 @@ from udsph_tf.data.tokenizer import (
     as_bytes,
     build_vocabulary,
     read_vocabulary,
+    share_of_new_words,
     whole_word_vocabulary,
     write_vocabulary,
 )
@@ -67,6 +68,20 @@ def test_whole_word_vocabulary_holds_every_word_once_the_frequent_first():
     texts = ["tag0017 tag0903", "TAG0903 Tág0005", "\ud800"]
     assert whole_word_vocabulary(texts, 9) == [PAD, UNKNOWN, "tag0903", "?", "tag0005", "tag0017"]
     assert whole_word_vocabulary(texts, 3) == [PAD, UNKNOWN, "tag0903"]
+
+
+def test_share_of_new_words_foretells_the_words_of_further_texts():
+    rng = np.random.default_rng(0)
+    words = (rng.zipf(1.5, 20_000) % 5_000).astype(str).reshape(-1, 5)
+    texts = [" ".join(row) + " !" for row in words]
+    known = {word for row in words[:2000] for word in row}
+    new = np.mean([word not in known for row in words[2000:] for word in row])
+    assert 0.04 < new == pytest.approx(share_of_new_words(texts[:2000]), rel=0.1)
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["!?", "."]])
+def test_share_of_new_words_without_words_is_zero(texts):
+    assert share_of_new_words(texts) == 0
 
 
 def test_whole_word_vocabulary_cuts_no_word_and_knows_no_stranger():

