@@ -1,15 +1,15 @@
-"""What `quality.py` makes of runs: rows of scores, a Markdown table, differences, a picture."""
+"""What `quality.py` makes of runs: rows of scores, a Markdown table, differences."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+from quality_figures import draw_curves, draw_differences
 
-from udsph_tf.files import write_text, writing
+from udsph_tf.files import write_text
 
-__all__ = ["differences", "equal_settings", "run_rows", "write_tables"]
+__all__ = ["equal_settings", "paired_changes", "run_rows", "write_tables"]
 
 _T_QUANTILE = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Two-sided 95 % quantile of Student's t for 2, 3, ... 10 paired seeds."""
@@ -85,7 +85,7 @@ def _accuracy(history: Sequence[Mapping]) -> float | None:
 def write_tables(
     folder: Path, name: str, command: str, experiment: Mapping, runs: Sequence[Mapping]
 ) -> None:
-    """Write `<name>.json`, `<name>.md` and `<name>.png`.
+    """Write `<name>.json`, `<name>.md`, and what `quality_figures` draws.
 
     Args:
         folder: where to.
@@ -118,8 +118,18 @@ def write_tables(
         cells = " | ".join(_cell([*group.values()], measure) for measure in measures)
         lines.append(f"| {variant} | {num_bits} | {len(group)} | {cells} |")
     if "baseline" in experiment:
-        lines += differences(groups, measures, experiment["baseline"])
-    if _draw(folder / f"{name}.png", runs):
+        baseline = experiment["baseline"]
+        compared = [
+            each
+            for each in measures
+            if not each.endswith((" s", "accuracy")) and not each.startswith(_HALF_WIDTH)
+        ]
+        changes = paired_changes(groups, compared, baseline)
+        if changes:
+            lines += _difference_lines(changes, compared, baseline)
+        if draw_differences(folder / f"{name}_differences.png", changes, compared, baseline):
+            lines.append(f"\n![Differences to {baseline}]({name}_differences.png)")
+    if draw_curves(folder / f"{name}.png", runs):
         lines.append(f"\n![Validation score after each epoch]({name}.png)")
     write_text(folder / f"{name}.md", "\n".join(lines) + "\n")
 
@@ -151,63 +161,47 @@ def _cell(scores: Sequence[Mapping], measure: str) -> str:
     return f"{np.mean(values):.3f}{deviation}"
 
 
-def differences(groups: Mapping, measures: Sequence[str], baseline: str) -> list[str]:
-    """Variant minus baseline, paired by seed, with its 95 % interval by Student's t, in Markdown;
-    no lines where no variant has two seeds.
+def paired_changes(groups: Mapping, measures: Sequence[str], baseline: str) -> dict:
+    """Variant minus baseline, paired by seed: mean and half-width of its 95 % interval.
 
     Args:
         groups: `{(variant, num_bits): {seed: scores}}`.
-        measures: the scores to compare; seconds and accuracies are left out.
+        measures: the scores to compare.
         baseline: the variant that the others are compared with.
+
+    Returns:
+        `{(variant, num_bits): (number of seeds, [(mean, half-width) or None of each measure])}` of
+        the variants that share two seeds with the baseline. The interval is Student's t.
     """
-    measures = [
-        each
-        for each in measures
-        if not each.endswith((" s", "accuracy")) and not each.startswith(_HALF_WIDTH)
-    ]
-    head = [
-        f"\nDifference to {baseline}, paired by seed, with its 95 % interval (Student's t):\n",
-        *_header(measures),
-    ]
-    lines = []
+    changes = {}
     for (variant, num_bits), group in groups.items():
         reference = groups.get((baseline, num_bits), {})
         seeds = [seed for seed in group if seed in reference]
-        if variant == baseline or len(seeds) < 2:
-            continue
-        cells = [
-            _change([(group[seed].get(each), reference[seed].get(each)) for seed in seeds])
-            for each in measures
-        ]
-        lines.append(f"| {variant} | {num_bits} | {len(seeds)} | {' | '.join(cells)} |")
-    return head + lines if lines else []
+        if variant != baseline and len(seeds) > 1:
+            changes[variant, num_bits] = (
+                len(seeds),
+                [
+                    _change([(group[seed].get(each), reference[seed].get(each)) for seed in seeds])
+                    for each in measures
+                ],
+            )
+    return changes
 
 
-def _change(pairs: Sequence[tuple[float | None, float | None]]) -> str:
+def _change(pairs: Sequence[tuple[float | None, float | None]]) -> tuple[float, float] | None:
     if any(None in pair for pair in pairs):
-        return "-"
+        return None
     change = [one - other for one, other in pairs]
     half = _T_QUANTILE[len(change) - 2] * np.std(change, ddof=1) / np.sqrt(len(change))
-    return f"{np.mean(change):+.3f} ± {half:.3f}"
+    return float(np.mean(change)), float(half)
 
 
-def _draw(path: Path, runs: Sequence[Mapping]) -> bool:
-    """The curves of all variants; False where no run has one."""
-    curves: dict[str, list] = {}
-    for run in runs:
-        if run["validation_score_by_epoch"]:
-            curves.setdefault(run["variant"], []).append(run["validation_score_by_epoch"])
-    if not curves:
-        return False
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for name, seeds in curves.items():
-        length = min(len(each) for each in seeds)
-        mean = np.mean([each[:length] for each in seeds], axis=0)
-        axes.plot(np.arange(1, length + 1), mean, label=name)
-    axes.set(xlabel="epoch", ylabel="validation score, mean of both directions and seeds")
-    axes.legend(fontsize="small")
-    axes.grid(alpha=0.3)
-    with writing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
-    return True
+def _difference_lines(changes: Mapping, measures: Sequence[str], baseline: str) -> list[str]:
+    lines = [
+        f"\nDifference to {baseline}, paired by seed, with its 95 % interval (Student's t):\n",
+        *_header(measures),
+    ]
+    for (variant, num_bits), (seeds, cells) in changes.items():
+        shown = ("-" if each is None else f"{each[0]:+.3f} ± {each[1]:.3f}" for each in cells)
+        lines.append(f"| {variant} | {num_bits} | {seeds} | {' | '.join(shown)} |")
+    return lines

@@ -81,9 +81,9 @@ def test_differences_are_paired_by_seed(tables):
         ("off", 64): {0: {"MAP": 0.5}, 1: {"MAP": 0.7}},
         ("on", 64): {1: {"MAP": 0.72}, 0: {"MAP": 0.51}, 2: {"MAP": 0.1}},
     }
-    *_, line = tables.differences(groups, ["MAP", "train s"], "off")
+    changes = tables.paired_changes(groups, ["MAP", "unheard of"], "off")
     half = 12.706 * np.std([0.01, 0.02], ddof=1) / np.sqrt(2)
-    assert line == f"| on | 64 | 2 | +0.015 ± {half:.3f} |"
+    assert changes == {("on", 64): (2, [pytest.approx((0.015, half)), None])}
 
 
 def test_write_tables_shows_every_variant_and_what_is_missing(tables, tmp_path):
@@ -94,7 +94,7 @@ def test_write_tables_shows_every_variant_and_what_is_missing(tables, tmp_path):
         "seeds": [0, 1, 2],
         "baseline": "off",
         "variants": {"off": {}, "on": {}, "not run yet": {}},
-        "measures": ["MAP I->T", "unheard of", "unseen MAP I->T", "train s"],
+        "measures": ["MAP I->T", "MAP T->I", "unheard of", "unseen MAP I->T", "train s"],
     }
     runs = [
         run(tables, "on", 0, 0.6),
@@ -106,11 +106,13 @@ def test_write_tables_shows_every_variant_and_what_is_missing(tables, tmp_path):
     tables.write_tables(tmp_path, "trial", "python x", experiment, runs)
     assert json.loads((tmp_path / "trial.json").read_text())["runs"] == runs
     text = (tmp_path / "trial.md").read_text()
-    assert "| variant | bits | seeds | MAP I->T | unseen MAP I->T | train s |" in text
-    assert "| off | 64 | 2 | 0.600 (0.141) | - | 5 |" in text
-    assert "| on | 64 | 2 | +0.150 ± 0.635 | - |" in text
+    assert "| variant | bits | seeds | MAP I->T | MAP T->I | unseen MAP I->T | train s |" in text
+    assert "| off | 64 | 2 | 0.600 (0.141) | 0.610 (0.141) | - | 5 |" in text
+    assert "| on | 64 | 2 | +0.150 ± 0.635 | +0.150 ± 0.635 | - |" in text
     assert "not run yet" not in text
-    assert (tmp_path / "trial.png").stat().st_size > 1000
+    for name in ("trial.png", "trial_differences.png"):
+        assert f"]({name})" in text
+        assert (tmp_path / name).stat().st_size > 1000
 
 
 def test_write_tables_of_runs_without_validation_has_no_picture(tables, tmp_path):
