@@ -4,7 +4,6 @@ python benchmarks/bulk_encode.py --artefacts artefacts/fashion --root data/fashi
     > docs/results/bulk_encode.md
 """
 
-import platform
 import shlex
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from udsph_tf.data.images import decode_and_resize, read_image
 from udsph_tf.files import sha256
 from udsph_tf.litert import num_cores
 from udsph_tf.serving import CodeFiles, encode_pairs
-from udsph_tf.training.run_folder import versions
+from udsph_tf.training.run_folder import machine, versions
 
 _ARTEFACTS = flags.DEFINE_string("artefacts", None, "an export folder", required=True)
 _DATASET = flags.DEFINE_string("dataset", "fashion", "the data set")
@@ -64,7 +63,7 @@ def main(_):
     ours_rate = rates["`udsph encode`"]
     print(f"# Bulk encoding\n\n`{shlex.join(['python', *sys.argv])}`\n")
     print(
-        f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}; "
+        f"{machine()}, TensorFlow {versions()['tensorflow']}; "
         f"{len(pairs):,} photos ({len(some):,} for the loops of `tf.function`) from JPEG files to "
         f"codes, {loops.size}x{loops.size} pixels, and their texts to codes. `udsph encode` also "
         "fuses both codes, writes Parquet files, and starts its encoders (and Beam) within the "

@@ -6,7 +6,6 @@ Each size is a process of its own, on cached features of the frozen image body.
 """
 
 import json
-import platform
 import resource
 import subprocess
 import sys
@@ -16,10 +15,9 @@ import numpy as np
 from absl import app, flags
 
 from udsph_tf.config_tables import assignment_tables, merge_tables
-from udsph_tf.litert import num_cores
 from udsph_tf.training import RunFolder, config_for, fit
 from udsph_tf.training.preparation import default_cache
-from udsph_tf.training.run_folder import versions
+from udsph_tf.training.run_folder import machine, versions
 
 _ROOT = flags.DEFINE_string("root", None, "the fashion folder", required=True)
 _CACHE = flags.DEFINE_string("cache", None, "folder of caches")
@@ -37,7 +35,7 @@ def main(_):
     command = "python benchmarks/cost.py --root <fashion folder>"
     print(f"`{' '.join([command, *(f'--set {each}' for each in _SET.value)])}`\n")
     print(
-        f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}. "
+        f"{machine()}, TensorFlow {versions()['tensorflow']}. "
         "`fashion`, 64 bits, default configuration, cached features; the first epoch, which holds "
         "the tracing of graphs, is left out of the mean; without the stage `refine`. Time to 0.90 "
         "counts the label net, every epoch and every validation until the mean validation MAP "

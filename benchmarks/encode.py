@@ -3,7 +3,6 @@
 python benchmarks/encode.py > docs/results/encode.md
 """
 
-import platform
 import shlex
 import sys
 import time
@@ -14,7 +13,7 @@ from absl import app, flags
 
 from udsph_tf.litert import LiteRTModel, convert_model, num_cores
 from udsph_tf.networks import efficientnet_lite0
-from udsph_tf.training.run_folder import versions
+from udsph_tf.training.run_folder import machine, versions
 
 _IMAGES = flags.DEFINE_integer("images", 512, "pictures a round", lower_bound=64)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds, interleaved; the best one counts")
@@ -48,7 +47,7 @@ def main(_):
     slowest = best["Keras predict, batch 64"]
     print(f"# Encoding rate\n\n`{shlex.join(['python', *sys.argv])}`\n")
     print(
-        f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}, "
+        f"{machine()}, TensorFlow {versions()['tensorflow']}, "
         f"EfficientNet-Lite0 at {_SIZE.value}x{_SIZE.value}, best of {_ROUNDS.value} rounds.\n"
     )
     print("| way | images/s | ratio |\n|---|---|---|")

@@ -11,7 +11,6 @@ numbers in docs/results/export.json, and docs/results/export.md is written from 
 
 import io
 import json
-import platform
 import shlex
 import sys
 import time
@@ -33,11 +32,10 @@ from udsph_tf.export.verification import (
     reference_codes,
 )
 from udsph_tf.files import write_text
-from udsph_tf.litert import num_cores
 from udsph_tf.networks.encoder import code_writer, hash_writer
 from udsph_tf.training import RunFolder
 from udsph_tf.training.material import run_pairs
-from udsph_tf.training.run_folder import text_tokenizer, versions
+from udsph_tf.training.run_folder import machine, text_tokenizer, versions
 
 _RUN = flags.DEFINE_string("run", None, "a finished run folder", required=True)
 _ARTEFACTS = flags.DEFINE_string("artefacts", None, "its export folder", required=True)
@@ -168,10 +166,13 @@ _PARTS = {"bits": bits, "resize": resize, "rates": rates}
 
 
 def _bits_text(found: dict) -> str:
-    int8 = found["int8"]
+    int8 = found.get("int8")
+    made = int8 and (
+        f" `image.int8.tflite`: ranges from {int8['calibration_items']} training pictures, head "
+        f"`{int8['head']}`."
+    )
     lines = [
-        f"{found['database']:,} items that training has not seen. `image.int8.tflite`: ranges from "
-        f"{int8['calibration_items']} training pictures, head `{int8['head']}`.\n",
+        f"{found['database']:,} items that training has not seen.{made or ''}\n",
         "| encoder | form | equal bits | differing bits | of them not near 0 |",
         "|---|---|---|---|---|",
     ]
@@ -184,7 +185,8 @@ def _bits_text(found: dict) -> str:
     lines += [
         "\nA bit is near 0 where its |logit| < 1e-4. MAP, among these items: the variant's codes "
         "as query or as database, the Keras model's codes of the other modality on the other side; "
-        "in brackets the difference to Keras codes on both.\n",
+        "in brackets the difference to Keras codes on both. Milliseconds: the median of single "
+        "items, one thread, on a machine that was perhaps not idle.\n",
         report_table(found["report"]),
     ]
     return "\n".join(lines)
@@ -235,9 +237,9 @@ def main(arguments):
     stored = folder / "export.json"
     results = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
     result = _PARTS[part](RunFolder(Path(_RUN.value)), Path(_ARTEFACTS.value))
-    machine = f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}"
     command = shlex.join(["python", *sys.argv])
-    results[part] = {"command": command, "machine": machine, **result}
+    about = f"{machine()}, TensorFlow {versions()['tensorflow']}"
+    results[part] = {"command": command, "machine": about, **result}
     write_text(stored, json.dumps(results, indent=1) + "\n")
     text = ["# Exported encoders\n"]
     for name, (title, write) in _TEXTS.items():

@@ -4,7 +4,6 @@ python benchmarks/finetune.py --blocks=,block3a,block4a,block5a,block6a,block7a
 """
 
 import math
-import platform
 import shlex
 import sys
 import time
@@ -14,10 +13,9 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from udsph_tf.litert import num_cores
 from udsph_tf.networks import attach_body, cut, efficientnet_lite0, image_hasher
 from udsph_tf.networks.cut import freeze_statistics
-from udsph_tf.training.run_folder import versions
+from udsph_tf.training.run_folder import machine, versions
 
 _BATCH = flags.DEFINE_integer("batch", 64, "pictures a step", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 10.0, "time for each row")
@@ -28,7 +26,7 @@ _BLOCKS = flags.DEFINE_list("blocks", ",block4a,block5a,block6a,block7a", "empty
 def main(_):
     print(f"# Cost of fine-tuning\n\n`{shlex.join(['python', *sys.argv])}`\n")
     print(
-        f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}, "
+        f"{machine()}, TensorFlow {versions()['tensorflow']}, "
         f"EfficientNet-Lite0 at {_SIZE.value}x{_SIZE.value}, {_BATCH.value} pictures a step, "
         "processor time of one core.\n"
     )

@@ -1,6 +1,6 @@
 """The floors: what plain methods reach on our inputs, splits and measures. Markdown and JSON.
 
-python benchmarks/floors.py --root <fashion folder> --role query
+python benchmarks/floors.py --root <fashion folder> --role query --seeds 0,1,2
 
 Settings of the methods were chosen with `--role validation`. `--unseen 8` kinds (as
 `udsph fit --set data.unseen_kinds=8` draws them) are measured in trainings of their own. What has
@@ -10,7 +10,6 @@ ended is in the folder `--parts` and is not measured again: empty it after a cha
 import json
 import multiprocessing
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -122,7 +121,7 @@ def main(_):
     from udsph_tf.files import write_text
     from udsph_tf.litert import num_cores
     from udsph_tf.training.preparation import default_cache
-    from udsph_tf.training.run_folder import versions
+    from udsph_tf.training.run_folder import machine, versions
 
     started = time.monotonic()
     workers = _WORKERS.value or num_cores()
@@ -143,7 +142,7 @@ def main(_):
     results = {
         "command": f"python benchmarks/floors.py --root <fashion folder> --role {_ROLE.value} "
         f"--unseen {_UNSEEN.value} --seeds {','.join(_SEEDS.value)}",
-        "machine": f"{platform.machine()}, {num_cores()} core" + "s" * (num_cores() > 1),
+        "machine": machine(),
         "versions": versions(),
         "role": _ROLE.value,
         "seeds": [int(each) for each in _SEEDS.value],

