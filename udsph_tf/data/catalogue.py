@@ -116,8 +116,6 @@ CATALOGUE = {
                 "label_epochs": 10,
                 "separate_epochs": 10,
                 "joint_epochs": 70,
-                # No validation items would tell whether refining helps.
-                "refine_epochs": 0,
             },
         },
     ),
