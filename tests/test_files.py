@@ -1,12 +1,15 @@
 import os
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from udsph_tf import files
-from udsph_tf.files import new_folder, sha256, write_bytes, write_text
+from udsph_tf.files import load_array, new_folder, sha256, write_bytes, write_text
 
 
 def test_write_bytes_existing_file_is_replaced(tmp_path):
@@ -165,3 +168,45 @@ def test_new_folder_concurrent_creation_gives_one_whole_folder(tmp_path):
     assert sum(isinstance(each, FileExistsError) for each in results) == 7
     assert [(tmp_path / "out" / name).read_text() for name in "ab"] == [str(winner)] * 2
     assert os.listdir(tmp_path) == ["out"]
+
+
+class Garbage:
+    """A cycle: collected at any time, perhaps in the midst of parsing, by running Python."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        sum(range(50))
+
+
+def test_load_array_in_several_threads_never_fails(tmp_path):
+    # Bare np.load ended in "SystemError: AST constructor recursion depth mismatch" here.
+    expected = np.array([(7, 1)], [("hash", "<u8"), ("position", "<i8")])
+    np.save(tmp_path / "a.npy", expected)
+    end, interval = time.monotonic() + 2, sys.getswitchinterval()
+
+    def load(_):
+        while time.monotonic() < end:
+            assert (load_array(tmp_path / "a.npy") == expected).all()
+            Garbage(), Garbage()
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(load, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_load_array_refuses_pickled_objects(tmp_path, mapped):
+    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="allow_pickle|Python objects"):
+        load_array(tmp_path / "a.npy", mapped=mapped)
+
+
+def test_load_array_mapped_is_a_read_only_map(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(3))
+    array = load_array(tmp_path / "a.npy", mapped=True)
+    assert isinstance(array, np.memmap) and not array.flags.writeable

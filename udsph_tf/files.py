@@ -4,11 +4,16 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["new_folder", "sha256", "write_bytes", "write_text", "writing"]
+import numpy as np
+
+__all__ = ["load_array", "new_folder", "sha256", "write_bytes", "write_text", "writing"]
+
+_PARSING = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -82,6 +87,24 @@ def new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[
         _put_in_place(temporary, path, overwrite)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_array(path: str | os.PathLike, *, mapped: bool = False) -> np.ndarray:
+    """The array of a `.npy` file, in one thread after the other.
+
+    NumPy has Python parse the header, and CPython 3.11 counts the depth of what it parses for all
+    threads together: two at once may end in a `SystemError` (cpython issue 106905).
+
+    Args:
+        path: the file; pickled objects are refused.
+        mapped: map the file read-only instead of reading it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds no array.
+    """
+    with _PARSING:
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
 
 
 def sha256(path: str | os.PathLike) -> str:

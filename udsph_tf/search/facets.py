@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from udsph_tf.files import load_array
+
 __all__ = ["Facets", "check_filters"]
 
 _NAMES, _POSITIONS = "facets.json", "facets.npy"
@@ -95,7 +97,7 @@ class Facets:
             ValueError: a file is not whole.
         """
         content = json.loads(Path(folder, _NAMES).read_text(encoding="ascii"))
-        places = np.load(Path(folder, _POSITIONS), mmap_mode="r" if mapped else None)
+        places = load_array(Path(folder, _POSITIONS), mapped=mapped)
         positions, start = {}, 0
         for field, values in content["ends"].items():
             positions[field] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from udsph_tf.files import load_array
 from udsph_tf.search.hit import Item
 
 __all__ = ["Identifiers", "id_hash"]
@@ -80,5 +81,5 @@ class Identifiers:
             ValueError: the file is not whole.
         """
         read = cls()
-        read._entries = np.load(Path(folder, _FILE), mmap_mode="r" if mapped else None)
+        read._entries = load_array(Path(folder, _FILE), mapped=mapped)
         return read

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from udsph_tf.files import sha256
+from udsph_tf.files import load_array, sha256
 from udsph_tf.search.approximate_index import ApproximateIndex
 from udsph_tf.search.facets import Facets
 from udsph_tf.search.faiss_index import FaissIndex
@@ -133,7 +133,7 @@ def read_shard(
         path = target / description["deleted"]["file"]
         check_file(path, description["deleted"]["sha256"])
         alive = np.ones(len(items), bool)
-        alive[np.load(path)] = False
+        alive[load_array(path)] = False
     try:
         identifiers = Identifiers.read(target, mapped=mapped)
         facets = Facets.read(target, mapped=mapped)
