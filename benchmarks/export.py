@@ -166,13 +166,14 @@ _PARTS = {"bits": bits, "resize": resize, "rates": rates}
 
 
 def _bits_text(found: dict) -> str:
-    int8 = found.get("int8")
-    made = int8 and (
-        f" `image.int8.tflite`: ranges from {int8['calibration_items']} training pictures, head "
-        f"`{int8['head']}`."
-    )
+    about = f"{found['database']:,} items that training has not seen."
+    if found["int8"]:
+        about += (
+            f" `image.int8.tflite`: ranges from {found['int8']['calibration_items']} training "
+            f"pictures, head `{found['int8']['head']}`."
+        )
     lines = [
-        f"{found['database']:,} items that training has not seen.{made or ''}\n",
+        f"{about}\n",
         "| encoder | form | equal bits | differing bits | of them not near 0 |",
         "|---|---|---|---|---|",
     ]

@@ -77,8 +77,9 @@ class _Parser(argparse_flags.ArgumentParser):
             hint = ""
             if unknown[0].startswith("-"):
                 shown = [each for each in self._actions if each.help != argparse.SUPPRESS]
-                flags = {flag for each in shown for flag in each.option_strings if len(flag) > 2}
-                hint = "." + nearest(unknown[0].partition("=")[0], flags)
+                flags = {flag for each in shown for flag in each.option_strings}
+                long = {flag for flag in flags if flag.startswith("--")}
+                hint = "." + nearest(unknown[0].partition("=")[0], long)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return namespace, unknown
 

@@ -24,6 +24,7 @@ def test_config_for_takes_the_defaults_of_the_data_set():
         128,
         20,
     )
+    assert emoji.image.body == "efficientnet_lite0"
     assert (emoji.loss.quantization, emoji.loss.instance, emoji.training.criterion) == (
         0.1,
         0.0,
@@ -114,7 +115,9 @@ def test_config_file_stands_over_the_defaults_of_its_data_set(tmp_path, monkeypa
     assert other == config_for("openmoji", {"loss": {"instance": 0.4, "local": 0.1}})
 
 
-@pytest.mark.parametrize(("name", "body"), [("fashion", "small_cnn"), ("openmoji", "small_cnn")])
+@pytest.mark.parametrize(
+    ("name", "body"), [("fashion", "small_cnn"), ("wikipedia", "efficientnet_lite0")]
+)
 def test_config_file_of_a_run_makes_the_same_run(tmp_path, name, body):
     config = config_for(name, {"image": {"body": body}, "loss": {"instance": 0.3}})
     (tmp_path / "config.toml").write_text(to_toml(config), "utf-8")
